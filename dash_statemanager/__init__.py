@@ -1,0 +1,78 @@
+"""ServerStore: `dcc.Store` whose data stays on the server.
+
+Importing this package is all the set-up: change `dcc.Store` to `ServerStore`, and callbacks go on as they are.
+"""
+
+from .api import (
+    configure,
+    delete_store,
+    ensure_session_context,
+    get_session_id,
+    get_state_manager,
+    get_store,
+    get_stores,
+    is_configured,
+    reset,
+    rotate_session,
+    set_store,
+    set_stores,
+    store_exists,
+)
+from .binding.install import install as _install
+from .component import ServerStore
+from .decorators import locked, memoized, state_managed_callback
+from .errors import (
+    BackendError,
+    BackendFormatError,
+    BackendFull,
+    BackendUnavailable,
+    CodecError,
+    ConfigError,
+    Conflict,
+    CorruptPayload,
+    LockTimeout,
+    MissingExtra,
+    SessionError,
+    StateError,
+    ValueTooLarge,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackendError",
+    "BackendFormatError",
+    "BackendFull",
+    "BackendUnavailable",
+    "CodecError",
+    "ConfigError",
+    "Conflict",
+    "CorruptPayload",
+    "LockTimeout",
+    "MissingExtra",
+    "ServerStore",
+    "SessionError",
+    "StateError",
+    "ValueTooLarge",
+    "configure",
+    "delete_store",
+    "ensure_session_context",
+    "get_session_id",
+    "get_state_manager",
+    "get_store",
+    "get_stores",
+    "is_configured",
+    "locked",
+    "memoized",
+    "reset",
+    "rotate_session",
+    "set_store",
+    "set_stores",
+    "state_managed_callback",
+    "store_exists",
+]
+
+_js_dist: list[dict[str, object]] = []
+_css_dist: list[dict[str, object]] = []
+
+_install()

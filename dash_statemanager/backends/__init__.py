@@ -1,0 +1,56 @@
+"""Where payloads live. Importing this package imports no driver: a backend is loaded when it is opened."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import ConfigError, MissingExtra
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from .base import Backend
+
+__all__ = ["open_backend"]
+
+
+class _Place(NamedTuple):
+    module: str
+    name: str
+    install: str
+
+
+_PLACES = {
+    "database": _Place("sql", "SqlBackend", "sqlalchemy"),
+    "memory": _Place("memory", "MemoryBackend", "dash-statemanager"),
+}
+
+
+def open_backend(settings: Settings, clock: Callable[[], float] = time.time) -> Backend:
+    """The backend that the settings name; it connects with its first operation, not here.
+
+    Args:
+        settings: `backend` names it, the rest is read by the backend itself.
+        clock: Unix time in seconds.
+
+    Raises:
+        ConfigError: There is no backend of that name, or its own settings are wrong.
+        MissingExtra: A package that it needs is not installed.
+    """
+    try:
+        place = _PLACES[settings.backend]
+    except KeyError:
+        known = ", ".join(sorted(_PLACES))
+        raise ConfigError(f"STATE_BACKEND = {settings.backend!r} is not a backend", f"Known are: {known}") from None
+    backend: Backend = _load(place).from_settings(settings, clock)
+    return backend
+
+
+def _load(place: _Place) -> Any:
+    try:
+        return getattr(importlib.import_module("." + place.module, __name__), place.name)
+    except ModuleNotFoundError as exc:
+        what = f"the backend of {place.name} needs {exc.name}, which is not installed"
+        raise MissingExtra(what, f"pip install {place.install}") from exc

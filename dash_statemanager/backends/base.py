@@ -1,0 +1,180 @@
+"""The contract that every backend keeps: bytes in, bytes out, with expiry.
+
+A backend knows keys, payloads and clocks. It never knows sessions, stores, codecs or Dash.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, final
+
+from ..errors import BackendError, Conflict
+
+Buffer = Any  # bytes, bytearray, memoryview, mmap or pyarrow.Buffer: whatever memoryview() takes
+
+
+class Payload(Protocol):
+    """Bytes to keep, in one or more pieces that need not be joined to be written."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes; an estimate until `parts` was called once."""
+
+    def parts(self) -> Sequence[Buffer]:
+        """The bytes, in order. May encode on first call, and raises `CodecError` if that fails."""
+
+
+@final
+@dataclass(frozen=True)
+class BytesPayload:
+    """A payload that is one buffer."""
+
+    buffer: Buffer
+
+    @property
+    def nbytes(self) -> int:
+        return memoryview(self.buffer).nbytes
+
+    def parts(self) -> Sequence[Buffer]:
+        return (self.buffer,)
+
+
+class _Expectation:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+ANY = _Expectation("ANY")
+"""`expect=ANY`: put whatever is there."""
+ABSENT = _Expectation("ABSENT")
+"""`expect=ABSENT`: put only where nothing is, or what is there has expired."""
+Expect = _Expectation | str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a backend returns for a key.
+
+    Attributes:
+        payload: The payload; `payload.parts()` is one buffer for backends that keep bytes.
+        etag: Changes with every put of this key.
+        expires_at: Unix time in seconds, or None for never.
+    """
+
+    payload: Payload
+    etag: str
+    expires_at: float | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One row of `scan`: key, size of the payload in bytes, expiry as Unix time or None."""
+
+    key: str
+    nbytes: int
+    expires_at: float | None
+
+
+@dataclass(frozen=True)
+class Put:
+    """One write of a `put_many`; `ttl` in seconds, or None for never."""
+
+    key: str
+    payload: Payload = field(repr=False)
+    ttl: float | None = None
+    expect: Expect = ANY
+
+
+class Backend(ABC):
+    """Keeps payloads by key.
+
+    Keys are short ASCII paths (at most 200 characters) that the manager builds. An instance opens no
+    connection, file or thread before its first operation, may be used by many threads at once, and
+    opens its own connections in a forked child. All methods raise `BackendUnavailable` where the
+    store can't be reached, and wrap driver errors in `BackendError` (`raise ... from exc`).
+    """
+
+    name: str
+    """The word for `STATE_BACKEND`."""
+
+    @abstractmethod
+    def get(self, key: str) -> Entry | None:
+        """The entry, or None where there is none or it has expired."""
+
+    @abstractmethod
+    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
+        """Stores all of the payload or nothing, and returns its etag.
+
+        Raises:
+            Conflict: `expect` was ABSENT or an etag, and another was faster.
+            BackendFull: There is no room; what was there stays.
+        """
+
+    @abstractmethod
+    def delete(self, *keys: str) -> int:
+        """Deletes the keys and returns how many were there."""
+
+    @abstractmethod
+    def touch(self, key: str, ttl: float | None) -> bool:
+        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
+
+    @abstractmethod
+    def scan(self, prefix: str) -> Iterator[Listing]:
+        """All unexpired entries whose key starts with `prefix`, in the order of their keys."""
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Raises `BackendUnavailable` within 2 seconds if the store can't be used."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes the clients that this instance created. A later operation opens them again."""
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """The entries that are there, by key. One round trip where the store can do it."""
+        entries = ((key, self.get(key)) for key in keys)
+        return {key: entry for key, entry in entries if entry is not None}
+
+    def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
+        """Puts in order, then deletes; returns the etags. One transaction where the store can do it.
+
+        Where it can't, the first `Conflict` stops the rest: what comes earlier in `puts` is stored.
+        """
+        etags = [self.put(put.key, put.payload, put.ttl, expect=put.expect) for put in puts]
+        if delete:
+            self.delete(*delete)
+        return etags
+
+    def stats(self) -> Mapping[str, object]:
+        """Figures for people: location, entries, bytes. Keys and values are plain JSON."""
+        return {}
+
+
+class Purges(ABC):
+    """The power of a backend that must be told to remove what has expired."""
+
+    @abstractmethod
+    def purge(self) -> int:
+        """Removes expired entries and orphans in small batches; returns how many."""
+
+
+__all__ = [
+    "ABSENT",
+    "ANY",
+    "Backend",
+    "BackendError",
+    "Buffer",
+    "BytesPayload",
+    "Conflict",
+    "Entry",
+    "Expect",
+    "Listing",
+    "Payload",
+    "Purges",
+    "Put",
+]

@@ -1,0 +1,278 @@
+"""Payloads in a SQL database; large ones, where the dialect says so, in files beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from ...errors import BackendFull
+from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put
+from .change import Body, Change, expiry
+from .database import Database
+from .dialects import dialect_for
+from .durability import Settler, read_boot_id
+from .files import FileStore, StoredFile
+from .statements import BATCH, Row, Statement
+
+if TYPE_CHECKING:
+    from ...config import Settings
+
+__all__ = ["SqlBackend"]
+
+log = logging.getLogger("dash_statemanager")
+
+LARGE = 256 << 10
+PAUSE = 0.01
+FIRST, LAST = "\x01", "\x7f"  # before and after every character of a key
+T = TypeVar("T")
+
+
+class SqlBackend(Backend, Purges):
+    """Keeps payloads in a SQL database that several processes share.
+
+    Args:
+        url: A SQLAlchemy URL.
+        clock: Unix time in seconds.
+        boot_id: What tells this run of the machine from all others: a file that an earlier run had
+            not brought to the disk may be half there after a power cut, and is taken for missing.
+            None where the system doesn't say; every file then waits for the disk.
+
+    Raises:
+        ConfigError: The URL is none, or names a kind of database that is not supported.
+        MissingExtra: The driver is not installed.
+    """
+
+    name = "database"
+
+    def __init__(
+        self,
+        url: str = "sqlite:///state.db",
+        clock: Callable[[], float] = time.time,
+        boot_id: str | None = read_boot_id(),
+    ) -> None:
+        self._clock = clock
+        self._boot_id = boot_id
+        self._database = Database(dialect_for(url))
+        self._files = self._database.dialect.files
+        self._sql = self._database.statements
+        self._settler = Settler(self._settle)
+        self._obsolete: deque[str] = deque()
+
+    @classmethod
+    def from_settings(cls, settings: Settings, clock: Callable[[], float] = time.time) -> SqlBackend:
+        """The backend of `database_url`."""
+        return cls(settings.database_url, clock)
+
+    def get(self, key: str) -> Entry | None:
+        """The entry; a large payload as a read-only memory map.
+
+        Raises:
+            CorruptPayload: The file of a large payload has another size than was written.
+        """
+        return self.get_many((key,)).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """The entries that are there, with one SELECT for up to 500 keys."""
+        found = ((row.key, self._entry(row)) for row in self._rows(keys))
+        return {key: entry for key, entry in found if entry is not None}
+
+    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
+        """Stores the payload in one transaction and returns its etag."""
+        return self.put_many([Put(key, payload, ttl, expect)])[0]
+
+    def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
+        """All puts and deletes in one transaction; a `Conflict` leaves everything as it was."""
+        parts = [put.payload.parts() for put in puts]
+        self._database.open()
+        bodies: list[Body] = []
+        try:
+            bodies.extend(map(self._keep, parts))
+            change = self._apply([(put, body) for put, body in zip(puts, bodies, strict=True)], delete)
+        except Exception:
+            self._remove(body.file for body in bodies)
+            raise
+        if any(body.boot for body in bodies):
+            self._settler.note()
+        return change.etags
+
+    def delete(self, *keys: str) -> int:
+        """Deletes the keys in one transaction and returns how many were there."""
+        return self._apply((), keys).deleted if keys else 0
+
+    def touch(self, key: str, ttl: float | None) -> bool:
+        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
+        now = self._clock()
+        with self._database.writing() as cursor:
+            self._sql.touch.run(cursor, same_key=key, until=expiry(ttl, now), now=now, boot_id=self._boot_id)
+            touched: int = cursor.rowcount
+        return touched > 0
+
+    def scan(self, prefix: str) -> Iterator[Listing]:
+        """The entries in the order of their keys, read 500 at a time."""
+        since = prefix
+        while rows := self._page(since, prefix + LAST):
+            yield from (Listing(row.key, row.nbytes, row.expires_at) for row in rows)
+            since = rows[-1].key + FIRST
+
+    def purge(self) -> int:
+        """Removes what has expired, what a power cut broke and what dead processes left, 500 at a time."""
+        gone = _gently(self._purge_expired) + self._purge_broken()
+        if self._files is not None:
+            gone += self._files.sweep(self._indexed)
+            self._settle()
+        _gently(self._reclaim)
+        return gone
+
+    def ping(self) -> None:
+        """Raises `BackendUnavailable` within 2 seconds where nothing can be written."""
+        self._database.ping()
+
+    def close(self) -> None:
+        """Brings files to the disk and closes all connections. A later operation opens them again."""
+        self._settler.finish()
+        self._database.close()
+        if self._files is not None:
+            self._files.close()
+
+    def stats(self) -> Mapping[str, object]:
+        """Location without credentials, entries, bytes of payload, and how many of them are files."""
+        with self._database.reading() as cursor:
+            counts = self._sql.counts.run(cursor, now=self._clock(), boot_id=self._boot_id).fetchone()
+        entries, nbytes, files = map(int, counts)
+        return {"location": self._database.dialect.location, "entries": entries, "bytes": nbytes, "files": files}
+
+    def _rows(self, keys: Iterable[str]) -> Iterator[Row]:
+        for batch in _batches(dict.fromkeys(keys)):
+            with self._database.reading() as cursor:
+                found = self._sql.get.run(cursor, batch).fetchall()
+            yield from map(Row._make, found)
+
+    def _entry(self, row: Row) -> Entry | None:
+        if not row.is_live(self._clock(), self._boot_id):
+            return None
+        if row.file is None or self._files is None:
+            return Entry(BytesPayload(row.body), row.etag, row.expires_at)
+        try:
+            return Entry(BytesPayload(self._files.map(row.file, row.nbytes)), row.etag, row.expires_at)
+        except FileNotFoundError:
+            return self._look_again(row)
+
+    def _look_again(self, row: Row) -> Entry | None:
+        """The file is gone: its row was replaced since we read it, or somebody removed the file."""
+        newer = next(self._rows((row.key,)), None)
+        if newer is None or newer.file != row.file:
+            return newer and self._entry(newer)
+        log.warning("the file %s of %r is gone: its value is taken for missing", row.file, row.key)
+        with self._database.writing() as cursor:
+            self._sql.delete_same.run(cursor, same_key=row.key, same_etag=row.etag)
+        return None
+
+    def _keep(self, parts: Sequence[Buffer]) -> Body:
+        nbytes = sum(memoryview(part).nbytes for part in parts)
+        if self._files is None or nbytes <= LARGE:
+            return Body(nbytes, parts[0] if len(parts) == 1 else b"".join(parts))
+        return Body(nbytes, None, self._write(self._files, parts), self._boot_id)
+
+    def _write(self, files: FileStore, parts: Sequence[Buffer]) -> StoredFile:
+        try:
+            return files.write(parts, sync=self._boot_id is None)
+        except BackendFull:
+            if not self._obsolete:
+                raise
+        self._remove_obsolete()
+        return files.write(parts, sync=self._boot_id is None)
+
+    def _apply(self, puts: Sequence[tuple[Put, Body]], delete: Sequence[str]) -> Change:
+        keys = dict.fromkeys([*(put.key for put, _ in puts), *delete])
+        with self._database.writing() as cursor:
+            rows = [Row._make(row) for keys_ in _batches(keys) for row in self._sql.lock.run(cursor, keys_).fetchall()]
+            change = Change(rows, self._clock(), self._boot_id)
+            for put, body in puts:
+                change.put(put, body)
+            for key in delete:
+                change.delete(key)
+            self._sql.insert.run_many(cursor, change.inserts)
+            self._sql.upsert.run_many(cursor, change.upserts)
+            for batch in _batches(change.deletes):
+                self._sql.delete.run(cursor, batch)
+        if change.obsolete:
+            self._obsolete.extend(change.obsolete)
+            self._settler.note()
+        return change
+
+    def _page(self, since: str, until: str) -> list[Row]:
+        with self._database.reading() as cursor:
+            rows = self._sql.page.run(cursor, since=since, until=until, now=self._clock(), boot_id=self._boot_id)
+            return [Row._make(row) for row in rows.fetchall()]
+
+    def _purge_expired(self) -> int:
+        with self._database.writing() as cursor:
+            rows = [Row._make(row) for row in self._sql.expired.run(cursor, now=self._clock()).fetchall()]
+            for batch in _batches(row.key for row in rows):
+                self._sql.delete.run(cursor, batch)
+        self._remove(row.file for row in rows)
+        return len(rows)
+
+    def _purge_broken(self) -> int:
+        broken = [row for row in self._unsettled() if row.boot != self._boot_id]
+        self._each(self._sql.delete_same, broken)
+        self._remove(row.file for row in broken)
+        return len(broken)
+
+    def _settle(self) -> None:
+        """Brings files to the disk, those of killed processes too, and says so in their rows; removes obsolete ones."""
+        rows = [row for row in self._unsettled() if row.boot == self._boot_id]
+        if rows and self._files is not None:
+            self._files.sync(row.file for row in rows if row.file)
+            self._each(self._sql.settle, rows)
+            with self._database.reading() as cursor:
+                self._database.dialect.flush(cursor)
+        self._remove_obsolete()
+
+    def _remove_obsolete(self) -> None:
+        """Not while somebody waits: a disk that is told of freed blocks takes longer for it than for a write."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._remove([self._obsolete.popleft()])
+
+    def _unsettled(self) -> list[Row]:
+        with self._database.reading() as cursor:
+            return [Row._make(row) for row in self._sql.unsettled.run(cursor).fetchall()]
+
+    def _each(self, statement: Statement, rows: Iterable[Row]) -> None:
+        """Runs the statement for rows that are still the same, a batch a transaction."""
+        for batch in _batches({"same_key": row.key, "same_etag": row.etag} for row in rows):
+            with self._database.writing() as cursor:
+                statement.run_many(cursor, batch)
+
+    def _indexed(self, names: Sequence[str]) -> set[str]:
+        with self._database.reading() as cursor:
+            return {name for (name,) in self._sql.files.run(cursor, names).fetchall()}
+
+    def _reclaim(self) -> bool:
+        with self._database.reading() as cursor:
+            return self._database.dialect.reclaim(cursor)
+
+    def _remove(self, files: Iterable[str | None]) -> None:
+        if self._files is not None:
+            self._files.remove(filter(None, files))
+
+
+def _gently(step: Callable[[], int]) -> int:
+    """Repeats a step until it did nothing, and leaves the writers their turns in between."""
+    total = 0
+    while done := step():
+        total += done
+        time.sleep(PAUSE)
+    return total
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    source = iter(items)
+    while batch := list(islice(source, BATCH)):
+        yield batch

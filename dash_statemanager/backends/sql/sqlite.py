@@ -1,0 +1,233 @@
+"""SQLite: the embedded default, in WAL mode, for all processes of one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from ...errors import BackendError, BackendFormatError, BackendFull, BackendUnavailable, ConfigError
+from .dialect import Dialect
+from .files import FileStore
+from .statements import SCHEMA_VERSION, metadata, schema
+
+__all__ = ["SqliteDialect"]
+
+IDLE_CONNECTIONS = 16
+WAL_KEPT = 16 << 20
+PAGES_KEPT = 64
+PAGES_A_STEP = 1000
+INCREMENTAL = 2
+NO_ROOM = 1 << 20
+
+
+class SqliteDialect(Dialect):
+    """One database file and, beside it, the folder `<file>-files` of large payloads.
+
+    `?timeout=` in the URL is how many seconds to wait for other processes; default 5.
+    """
+
+    def __init__(self, url: sa.URL) -> None:
+        super().__init__(url)
+        if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+            what = f"STATE_DATABASE_URL = {url} names no file, which all processes could share"
+            raise ConfigError(what, "Write it as sqlite:///state.db, or set STATE_BACKEND=memory")
+        self.path = Path(url.database).resolve()
+        self.timeout = float(str(url.query.get("timeout", self.timeout)))
+        self.files = FileStore(self.path.with_name(self.path.name + "-files"))
+
+    @property
+    def location(self) -> str:
+        """The path of the database file."""
+        return str(self.path)
+
+    def create_engine(self) -> sa.Engine:
+        """A pool of connections without a limit: whoever waits, waits for the write lock."""
+        engine = sa.create_engine(
+            self.url.set(database=str(self.path), query={}),
+            poolclass=sa.QueuePool,
+            pool_size=IDLE_CONNECTIONS,
+            max_overflow=-1,
+            pool_use_lifo=True,
+            pool_reset_on_return=None,
+            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 0},
+        )
+        sa.event.listen(engine, "connect", self._set_up)
+        return engine
+
+    def prepare(self, engine: sa.Engine, deadline: float) -> None:
+        """Creates file and tables, or checks that those that are there are ours."""
+        self._create_file()
+        while not self._prepared(engine, deadline):
+            time.sleep(0.01)
+
+    def upsert(self, table: sa.Table) -> sa.Insert:
+        """INSERT ... ON CONFLICT DO UPDATE."""
+        clause = insert(table)
+        new = {column.name: clause.excluded[column.name] for column in table.c if not column.primary_key}
+        return clause.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+
+    def begin(self, cursor: Any) -> None:
+        """Takes the write lock at once, so that what is read stays true until the commit."""
+        cursor.execute("BEGIN IMMEDIATE")
+
+    def limit_wait(self, cursor: Any, seconds: float) -> None:
+        """Sets the busy timeout."""
+        cursor.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    def flush(self, cursor: Any) -> None:
+        """A checkpoint, which syncs the log first."""
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def reclaim(self, cursor: Any) -> bool:
+        """Cuts free pages off the end of the file, but keeps a few for the next puts."""
+        spare = cursor.execute("PRAGMA freelist_count").fetchone()[0] - PAGES_KEPT
+        if spare <= 0 or cursor.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+            return False
+        # execute() stops after the first page, since the pragma has rows without columns
+        cursor.executescript(f"PRAGMA incremental_vacuum({min(spare, PAGES_A_STEP)})")
+        return bool(spare > PAGES_A_STEP)
+
+    def translate(self, exc: BaseException) -> BackendError:
+        """By the text of the message: Python 3.10 has no error codes."""
+        text = str(exc).lower()
+        for words, meaning in _MEANINGS.items():
+            if words in text:
+                return meaning(self.path)
+        return super().translate(exc)
+
+    def _create_file(self) -> None:
+        """Makes the file readable by its owner only; SQLite gives its other files the same mode."""
+        with contextlib.suppress(OSError):  # SQLite's own attempt tells what is wrong
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+
+    def _prepared(self, engine: sa.Engine, deadline: float) -> bool:
+        """False where others were at it: the switch to WAL does not wait for them by itself."""
+        try:
+            with engine.connect() as connection:
+                self._wait_until(connection, deadline)
+                if not _is_ours(connection, self.path):
+                    _create(connection, self.path)
+                self._wait_until(connection, time.monotonic() + self.timeout)
+        except sa.exc.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+            return False
+        return True
+
+    def _set_up(self, connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
+        self.limit_wait(cursor, self.timeout)
+        cursor.close()
+
+    def _wait_until(self, connection: sa.Connection, deadline: float) -> None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * max(0, deadline - time.monotonic()))}")
+
+
+def _is_ours(connection: sa.Connection, path: Path) -> bool:
+    tables = connection.exec_driver_sql(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    )
+    names = set(tables.scalars())
+    if names and schema.name not in names:
+        what = f"{path} is the database of another program (it has the table {sorted(names)[0]!r})"
+        raise BackendFormatError(what, "Name another file in STATE_DATABASE_URL")
+    return bool(names) and _is_known(connection, path)
+
+
+def _is_known(connection: sa.Connection, path: Path) -> bool:
+    version = connection.scalar(sa.select(sa.func.max(schema.c.version)))
+    if version != SCHEMA_VERSION:
+        what = f"{path} has format {version}, and this version of dash-statemanager knows {SCHEMA_VERSION}"
+        raise BackendFormatError(what, "Upgrade dash-statemanager, or name another file in STATE_DATABASE_URL")
+    return True
+
+
+def _create(connection: sa.Connection, path: Path) -> None:
+    connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not _is_ours(connection, path):
+        metadata.create_all(connection)
+        connection.execute(sa.insert(schema).values(version=SCHEMA_VERSION))
+    connection.commit()
+
+
+def _not_a_database(path: Path) -> BackendError:
+    remedy = "Name another file in STATE_DATABASE_URL, or move this one away"
+    return BackendFormatError(f"{path} is not a SQLite database, or is damaged", remedy)
+
+
+def _full(path: Path) -> BackendError:
+    return BackendFull(f"there is no room left for {path}", "Free some disk space; what was stored is still there")
+
+
+def _locked(path: Path) -> BackendError:
+    remedy = "End the program that holds it, or wait longer with ?timeout= in STATE_DATABASE_URL"
+    return BackendUnavailable(f"{path} stayed locked by another process", remedy)
+
+
+def _cannot_open(path: Path) -> BackendError:
+    if _is_missing(path.parent):
+        return BackendUnavailable(f"{path} can't be opened: its folder does not exist", f"Create {path.parent}")
+    if os.path.isdir(path):
+        return BackendUnavailable(f"{path} can't be opened: it is a folder", "Name a file in STATE_DATABASE_URL")
+    if _is_full(path):
+        return _full(path)
+    remedy = "Give this user read and write permission to the file and its folder"
+    return BackendUnavailable(f"{path} can't be opened: permission denied", remedy)
+
+
+def _read_only(path: Path) -> BackendError:
+    remedy = "Give this user write permission to the file and its folder"
+    return BackendUnavailable(f"{path} is read-only", remedy)
+
+
+def _failed_disk(path: Path) -> BackendError:
+    if _is_full(path):
+        return _full(path)
+    return BackendUnavailable(f"{path} can't be read or written: disk I/O error", "Check the disk and its messages")
+
+
+def _removed(path: Path) -> BackendError:
+    return BackendUnavailable(f"{path} was removed or replaced while in use", "Restart the server")
+
+
+def _is_missing(folder: Path) -> bool:
+    try:
+        return not folder.is_dir()
+    except PermissionError:
+        return False
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < NO_ROOM
+    except OSError:
+        return False
+
+
+_MEANINGS: dict[str, Callable[[Path], BackendError]] = {
+    "not a database": _not_a_database,
+    "malformed": _not_a_database,
+    "is full": _full,
+    "no space left": _full,
+    "quota exceeded": _full,
+    "file too large": _full,
+    "locked": _locked,
+    "unable to open": _cannot_open,
+    "readonly": _read_only,
+    "disk i/o error": _failed_disk,
+    "no such table": _removed,
+}
+assert sqlite3.sqlite_version_info >= (3, 24), "upserts"

@@ -1,0 +1,157 @@
+"""Wraps the functions of callbacks, so that they receive and return values where Dash sees references."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .context import (
+    CONVERTED,
+    Conversion,
+    adopt_session,
+    convert,
+    current_context,
+    enter,
+    is_active,
+    is_leaf,
+    leaves,
+    walk,
+)
+from .names import clean_property
+
+Function = Callable[..., Any]
+
+MARK = "_dash_statemanager_wrapped"
+
+
+def wrap(function: Function, progress: Sequence[Any] | None = None) -> Function:
+    """The function with values for references.
+
+    Called outside of a callback (directly, or as an API endpoint) it is the plain function.
+
+    Args:
+        function: The user's function, sync or async.
+        progress: Outputs of a background callback's `progress=`; the function's first argument sets them.
+    """
+    if getattr(function, MARK, False):
+        return function
+    wrapper = _wrap_async(function, progress) if inspect.iscoroutinefunction(function) else _wrap(function, progress)
+    setattr(wrapper, MARK, True)
+    wrapper.__module__ = __name__  # a spawned worker pickles a function of its module by name, not by our globals
+    return wrapper
+
+
+def wrap_error_handler(handler: Function | None) -> Function | None:
+    """An `on_error` handler with values for references in its context and its results."""
+    if handler is None or getattr(handler, MARK, False):
+        return handler
+
+    @functools.wraps(handler)
+    def on_error(error: Exception) -> Any:
+        __traceback_hide__ = True
+        context = active_context()
+        if context is None:
+            return handler(error)
+        conversion = enter(context)
+        return _results(conversion, context, handler(error))
+
+    setattr(on_error, MARK, True)
+    return on_error
+
+
+def _wrap(function: Function, progress: Sequence[Any] | None) -> Function:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        context = active_context()
+        if context is None:
+            return function(*args, **kwargs)
+        conversion = enter(context)
+        args, kwargs = _arguments(conversion, context, args, kwargs, progress)
+        return _results(conversion, context, function(*args, **kwargs))
+
+    return wrapper
+
+
+def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        context = active_context()
+        if context is None:
+            return await function(*args, **kwargs)
+        conversion = await _enter_async(context)
+        args, kwargs = _arguments(conversion, context, args, kwargs, progress)
+        result = await function(*args, **kwargs)
+        if any(clean_property(leaf["property"]) == "data" for leaf in leaves(_outputs(context))):
+            return await asyncio.to_thread(_results, conversion, context, result)
+        return result
+
+    return wrapper
+
+
+async def _enter_async(context: dict[str, Any]) -> Conversion:
+    """As `enter`; what may wait for the backend does so in a thread."""
+    conversion: Conversion | None = context.get(CONVERTED)
+    if conversion is None:
+        adopt_session(context)
+        conversion = await asyncio.to_thread(convert, context)
+    return conversion
+
+
+def active_context() -> dict[str, Any] | None:
+    """The context of the running callback, if it can have to do with stores."""
+    context = current_context()
+    return context if context is not None and is_active(context) else None
+
+
+def _arguments(
+    conversion: Conversion,
+    context: dict[str, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    progress: Sequence[Any] | None,
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if not (conversion.found or progress):
+        return args, kwargs
+    grouping = context.get("args_grouping") or []
+    if kwargs and isinstance(grouping, dict):
+        kwargs = walk(kwargs, grouping, conversion.value)
+    own = args[1:] if progress else args
+    own = tuple(walk(list(own), _positional(context, grouping), conversion.value))
+    if progress:
+        return (_progress(conversion, args[0], progress), *own), kwargs
+    return own, kwargs
+
+
+def _positional(context: dict[str, Any], grouping: Any) -> Sequence[Any]:
+    """The grouping of the positional arguments, one part for each."""
+    if isinstance(grouping, dict):
+        return [grouping] if "property" in grouping and "id" in grouping else []
+    flat = [*(context.get("inputs_list") or []), *(context.get("states_list") or [])]
+    if len(flat) == 1 and isinstance(flat[0], list) and all(map(is_leaf, grouping)):
+        return [grouping]  # one bare ALL input: Dash gives its list, unwrapped
+    return list(grouping)
+
+
+def _progress(conversion: Conversion, set_progress: Function, outputs: Sequence[Any]) -> Function:
+    """Dash's `set_progress`, for values."""
+    specs = [{"id": output.component_id, "property": output.component_property} for output in outputs]
+
+    def set_values(values: Any) -> None:
+        several = isinstance(values, list | tuple)
+        set_progress(conversion.write(list(values) if several else [values], specs))
+
+    return set_values
+
+
+def _results(conversion: Conversion, context: dict[str, Any], value: Any) -> Any:
+    spec = _outputs(context)
+    return conversion.write(value, spec) if spec else value
+
+
+def _outputs(context: dict[str, Any]) -> Any:
+    return context.get("outputs_grouping" if context.get("using_outputs_grouping") else "outputs_list")

@@ -1,0 +1,165 @@
+"""The web server's side: opens a visit for each request, and sends the session's cookie."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from dash._callback import GLOBAL_CALLBACK_LIST
+
+from ..api import definitions, get_state_manager, offer_server_secret
+from ..errors import BackendError
+from ..session import Visit, enter_visit
+from . import clientside, values
+from .callbacks import wrap_error_handler
+from .visits import Request, open_visit, session_headers
+
+if TYPE_CHECKING:
+    from ..manager import StateManager
+
+logger = logging.getLogger("dash_statemanager")
+
+PREFIXES = "_dash_statemanager_prefixes"
+"""Where a web server keeps the route prefixes of the Dash apps on it that we are attached to."""
+DEPENDENCIES_ROUTE = "_dash-dependencies"
+
+_servers: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
+"""The web server of each Dash app that we are attached to."""
+
+Environ = dict[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+def attach(app: Any) -> None:
+    """Attaches to a Dash app and, once, to its web server; several apps may share one."""
+    server = app.server
+    app._on_error = wrap_error_handler(app._on_error)
+    if _servers.get(app) is server:
+        return
+    _servers[app] = server
+    try:
+        app._add_url(values.ROUTE, values.view_for(app), ["GET", "POST"])
+    except AssertionError as exc:  # Flask's word for a route that comes after the first request
+        logger.error("clientside callbacks can't read stores: import dash_statemanager earlier (%s)", exc)
+    if not hasattr(server, PREFIXES):
+        setattr(server, PREFIXES, [])
+        _add_middleware(server)
+        offer_server_secret(lambda: _text(getattr(server, "secret_key", None)))
+    getattr(server, PREFIXES).append(str(app.config.routes_pathname_prefix))
+
+
+def _add_middleware(server: Any) -> None:
+    if hasattr(server, "wsgi_app"):
+        server.wsgi_app = SessionMiddleware(server.wsgi_app, server)
+    elif hasattr(server, "asgi_app"):
+        server.asgi_app = AsgiSessionMiddleware(server.asgi_app, server)
+    else:
+        server.add_middleware(AsgiSessionMiddleware, server=server)
+
+
+class SessionMiddleware:
+    """WSGI: opens a visit for each request. Does nothing before the first `ServerStore` exists.
+
+    Args:
+        application: The WSGI application behind it.
+        server: The web server, which Dash apps share by route prefixes.
+    """
+
+    def __init__(self, application: Callable[[Environ, Callable[..., Any]], Iterable[bytes]], server: object) -> None:
+        self._application, self._server = application, server
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not definitions:
+            return self._application(environ, start_response)
+        request = _from_environ(environ)
+        manager, visit = _arrive(request, self._server)
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            _publish(manager)
+            return start_response(status, [*headers, *session_headers(manager, visit, request, headers)], *exc_info)
+
+        with enter_visit(visit):  # the thread's next task may be none of ours
+            return self._application(environ, start)
+
+
+class AsgiSessionMiddleware:
+    """ASGI: as `SessionMiddleware`; what may wait for the backend does so in a thread.
+
+    Args:
+        app: The ASGI application behind it.
+        server: The web server, which Dash apps share by route prefixes.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], server: object) -> None:
+        self._application, self._server = app, server
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if not definitions or scope["type"] not in ("http", "websocket"):
+            enter_visit(None)
+            await self._application(scope, receive, send)
+            return
+        request = _from_scope(scope)
+        manager, visit = await asyncio.to_thread(_arrive, request, self._server)
+        enter_visit(visit)
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await asyncio.to_thread(_publish, manager)
+                headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"]]
+                added = session_headers(manager, visit, request, headers)
+                message["headers"] = [
+                    *message["headers"],
+                    *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in added),
+                ]
+            await send(message)
+
+        await self._application(scope, receive, send_with_cookie)
+
+
+def _arrive(request: Request, server: object) -> tuple[StateManager, Visit]:
+    if request.path.endswith(DEPENDENCIES_ROUTE):
+        _point_clientside()
+    manager = get_state_manager()
+    return manager, open_visit(manager, request, _app_of(request.path, server))
+
+
+def _from_environ(environ: Environ) -> Request:
+    def header(name: str) -> str | None:
+        value: str | None = environ.get("HTTP_" + name.upper().replace("-", "_"))
+        return value
+
+    return Request(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), environ["wsgi.url_scheme"], header)
+
+
+def _from_scope(scope: Message) -> Request:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return Request(scope.get("method", ""), path, scope.get("scheme", "http"), lambda name: headers.get(name.lower()))
+
+
+def _app_of(path: str, server: object) -> str | None:
+    """Route prefix of the app that answers a path."""
+    prefixes: list[str] = getattr(server, PREFIXES)
+    return max((prefix for prefix in prefixes if path.startswith(prefix)), key=len, default=None)
+
+
+def _point_clientside() -> None:
+    for app in list(_servers):
+        clientside.point(app._callback_list)
+    clientside.point(GLOBAL_CALLBACK_LIST)
+
+
+def _publish(manager: StateManager) -> None:
+    try:
+        manager.publish()
+    except BackendError as exc:
+        logger.warning("other workers were not told of new stores, will try again: %s", exc)
+
+
+def _text(secret: str | bytes | None) -> str | None:
+    return secret.decode("latin-1") if isinstance(secret, bytes) else secret

@@ -1,0 +1,177 @@
+"""Chains: a version and the patches made to it since, as one tab knows them.
+
+The base that a patch applies to is the tab's own value, which the server can't know. So a patch is stored, its name is
+appended to a list in the tab's reference, and reading replays the list. That is exact with several tabs and with
+parallel answers.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from .cache import Cached
+from .codecs import Codecs
+from .errors import CodecError
+from .patches import replay
+from .versions import Versions
+
+logger = logging.getLogger("dash_statemanager")
+
+LONG_CHAIN = 1_000
+SETTLE_AT = 64
+"""Links after which a callback that reads and patches a store settles its chain."""
+LOOK_BACK = 16
+"""How many steps back a cached result is looked for."""
+
+Link = str | Mapping[str, Any]
+"""The key of a patch, or `{"ops": [...]}` as code in the browser writes it."""
+
+
+class Settlement(dict[str, Any]):
+    """What a chain comes to: `base` names what it was built on, `count` its patches, `value` the result."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What a reference stands for, once it is verified.
+
+    Attributes:
+        base: Key of the version, or None.
+        raw: JSON that stands in place of a version.
+        links: The patches, oldest first.
+        store: Digest of the only store whose patches count, or None for any (sealed stores).
+        fallback: Key of the version that stands in where the base is gone: the initial value.
+
+    A settlement is a patch that was written by `Chains.settle`.
+    """
+
+    base: str | None = None
+    raw: Any = field(default=None, repr=False)
+    links: tuple[Link, ...] = ()
+    store: str | None = None
+    fallback: str | None = None
+
+    def needed(self) -> list[str]:
+        """The keys that reading it needs."""
+        patches = [link for link in self.links if isinstance(link, str)]
+        return ([self.base] if self.base else []) + patches
+
+    def digests(self) -> list[str]:
+        """A name for the result after each link, that of the base first; it outlives `rotate_session`."""
+        base = (self.base or "").split("/")[-2:]
+        state = blake2b(_fingerprint([base, self.raw]), digest_size=16)
+        names = [state.hexdigest()]
+        for link in self.links:
+            state.update(_fingerprint(link))
+            names.append(state.hexdigest())
+        return names
+
+
+class Chains:
+    """Reads chains, and keeps results in the process cache.
+
+    Args:
+        versions: Reads versions and patches.
+        codecs: Freezes results.
+        clock: Gives the Unix time.
+        on_missing: Called with the key of each version or patch that is not there.
+    """
+
+    def __init__(
+        self, versions: Versions, codecs: Codecs, clock: Callable[[], float], on_missing: Callable[[str], None]
+    ) -> None:
+        self._versions, self._codecs, self._clock = versions, codecs, clock
+        self._on_missing = on_missing
+
+    def read_many(self, chains: Sequence[Chain]) -> list[Any]:
+        """The values, None for what is not there; all from the backend in one round trip."""
+        found = self._versions.read_many(key for chain in chains for key in chain.needed())
+        self._read_fallbacks(chains, found)
+        return [self._value(chain, found) for chain in chains]
+
+    def settle(self, chain: Chain) -> Settlement:
+        """What a chain comes to, to be written as one link that stands for all its links.
+
+        It counts only on the same base, and of several the one that settles most counts. So it does not matter in
+        which order a browser gets settlements, patches and whole values that were under way at the same time.
+        """
+        found = self._versions.read_many(chain.needed())
+        links = [self._patch(link, chain.store, found) for link in chain.links]
+        count = sum("operations" in patch for patch in links) + max((int(p.get("count", 0)) for p in links), default=0)
+        return Settlement(base=chain.digests()[0], count=count, value=self._value(chain, found))
+
+    def _read_fallbacks(self, chains: Iterable[Chain], found: dict[str, Cached]) -> None:
+        wanted = [c.fallback for c in chains if c.fallback and c.base is not None and c.base not in found]
+        if wanted:
+            found.update(self._versions.read_many(wanted))
+
+    def _value(self, chain: Chain, found: Mapping[str, Cached]) -> Any:
+        for key in chain.needed():
+            if key not in found:
+                self._on_missing(key)
+        if not chain.links:
+            return self._base(chain, found)
+        if chain.links and len(chain.links) % LONG_CHAIN == 0:
+            logger.warning("a store has %d pending patches: return a whole value now and then", len(chain.links))
+        return self._replay(chain, found)
+
+    def _base(self, chain: Chain, found: Mapping[str, Cached]) -> Any:
+        if chain.base is None:
+            return chain.raw
+        cached = found.get(chain.base) or found.get(chain.fallback or "")
+        return None if cached is None else cached.frozen.thaw()
+
+    def _replay(self, chain: Chain, found: Mapping[str, Cached]) -> Any:
+        names = chain.digests()
+        kept_as = f"~chain/{chain.base}/{chain.store}/"
+        done, value = self._start(chain, names, kept_as, found)
+        if done == len(chain.links):
+            return value
+        for link in chain.links[done:]:
+            value = replay(value, self._patch(link, chain.store, found).get("operations", ()))
+        return self._keep(kept_as + names[-1], value) if _complete(chain, found) else value
+
+    def _start(self, chain: Chain, names: Sequence[str], kept_as: str, found: Mapping[str, Cached]) -> tuple[int, Any]:
+        """How many links need no replay, and the value after them."""
+        look_back = LOOK_BACK if _complete(chain, found) else 0
+        for done in range(len(chain.links), max(0, len(chain.links) - look_back), -1):
+            cached = self._versions.cache.get(kept_as + names[done])
+            if cached is not None:
+                return done, cached.frozen.thaw()
+        settled = [self._patch(link, chain.store, found) for link in chain.links]
+        settled = [patch for patch in settled if patch.get("base") == names[0]]
+        if settled:
+            return 0, max(settled, key=lambda patch: int(patch["count"]))["value"]
+        return 0, self._base(chain, found)
+
+    def _keep(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            frozen = self._codecs.freeze(value, "pickle")  # takes whatever the store took
+        except CodecError:
+            return value  # grown too deep to be kept
+        self._versions.cache.put(name, Cached(frozen, None, self._clock()))
+        return frozen.thaw()
+
+    def _patch(self, link: Link, store: str | None, found: Mapping[str, Cached]) -> Mapping[str, Any]:
+        if not isinstance(link, str):
+            operations = link.get("ops")
+            return {"operations": operations if isinstance(operations, list) else []}
+        patch = found[link].frozen.thaw() if link in found else {}
+        return {} if store is not None and patch.get("store") != store else patch
+
+
+def _complete(chain: Chain, found: Mapping[str, Cached]) -> bool:
+    """Whether nothing is missing: only then is a result worth keeping, or one that was kept still true."""
+    return all(key in found for key in chain.needed())
+
+
+def _fingerprint(value: Any) -> bytes:
+    """Takes any JSON that a browser can send: large numbers and lone surrogates, too."""
+    return json.dumps(value).encode("ascii")

@@ -1,0 +1,270 @@
+"""pandas DataFrames and GeoDataFrames.
+
+body = lengths of the three, then each at a multiple of 64:
+    what describes the frame (dtypes, labels, names, attrs), a tree of types="python"
+    an Arrow stream with all arrays that have one value a row
+    an Arrow stream of one row, whose lists are the arrays of other lengths
+"""
+
+from __future__ import annotations
+
+import struct
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ..errors import CodecError, CorruptPayload
+from .arrow import check, read_stream, write_stream
+from .base import Buffer, Codec, Frozen
+from .columns import Spec, read_values, write_values
+from .compression import length
+from .indexes import read_index, write_index, write_labels
+from .judge import Refused
+from .tree import ALIGNMENT, aligned
+
+COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
+_LENGTHS = struct.Struct("<QQQ")
+
+
+@dataclass(frozen=True)
+class FrameData:
+    """A frame that is never written to; `guarded` tells that shallow copies of it protect it."""
+
+    frame: Any
+    guarded: bool
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A frame taken apart: what describes it, its Arrow arrays of one value a row, and the others."""
+
+    description: Frozen
+    rows: list[Any]
+    aside: list[Any]
+
+    def nbytes(self) -> int:
+        """The size of all of it, in bytes."""
+        return self.description.nbytes + sum(int(array.nbytes) for array in (*self.rows, *self.aside))
+
+
+class FrameCodec(Codec):
+    """pandas DataFrames.
+
+    Args:
+        describe: Keeps what describes a frame; a codec of `types="python"`.
+    """
+
+    name: ClassVar[str] = "frame"
+    tag: ClassVar[int] = 5
+    compressible: ClassVar[bool] = False
+
+    def __init__(self, describe: Codec, codecs: Callable[[int], Codec]) -> None:
+        self._describe = describe
+        self._codecs = codecs
+
+    def can_encode(self, value: Any) -> bool:
+        """Whether it is a DataFrame or a GeoDataFrame, and not of a class derived from them."""
+        return type(value) is pd.DataFrame or _is_geo(value)
+
+    def freeze(self, value: Any) -> Frozen:
+        """A snapshot that shares the memory of the frame, which copies before it is written to (pandas >= 3).
+
+        Raises:
+            CodecError: A column can't be held; the message names it.
+        """
+        if not self.can_encode(value):
+            raise CodecError(f"no codec takes the class {type(value).__qualname__}", "Return pd.DataFrame(frame)")
+        nbytes = self._take_apart(value).nbytes()
+        return self._wrap(_snapshot(value), nbytes)
+
+    def encode(self, data: FrameData) -> Sequence[Buffer]:
+        """The body; its pieces share the frame's memory."""
+        apart = self._take_apart(data.frame)
+        description = apart.description
+        pieces = [
+            [bytes([description.codec.tag]), *description.codec.encode(description.data)],
+            _rows_stream(apart.rows),
+            _aside_stream(apart.aside),
+        ]
+        lengths = _LENGTHS.pack(*map(length, pieces))
+        return list(aligned([[lengths], *pieces]))
+
+    def decode(self, body: Buffer) -> Frozen:
+        """A frame over the body's memory."""
+        try:
+            frame, nbytes = self._put_together(memoryview(body))
+        except CodecError:
+            raise
+        except Exception as exc:
+            raise CorruptPayload(f"the body is not a frame ({type(exc).__name__}: {exc})") from exc
+        return self._wrap(FrameData(frame, _guard(frame)), nbytes)
+
+    def thaw(self, data: FrameData) -> Any:
+        """A frame of the receiver's own: nothing is copied before somebody writes (pandas >= 3)."""
+        return data.frame.copy(deep=not data.guarded)
+
+    def _wrap(self, data: FrameData, nbytes: int) -> Frozen:
+        rows, columns = data.frame.shape
+        return Frozen(self, data, nbytes, {"type": type(data.frame).__name__, "rows": rows, "columns": columns})
+
+    def _take_apart(self, frame: Any) -> Apart:
+        rows: list[Any] = []
+        aside: list[Any] = []
+        put, beside = _numbered(rows), _numbered(aside, ~0)
+        columns = [_column(frame, *numbered, put, beside) for numbered in enumerate(_arrays(frame))]
+        description = {
+            "columns": columns,
+            "index": _axis("index", write_index, frame.index, put, beside),
+            "labels": _axis("columns", write_labels, frame.columns, beside),
+            "attrs": frame.attrs,
+            "unique": not frame.flags.allows_duplicate_labels,
+            "geometry": [frame._geometry_column_name] if _is_geo(frame) else None,
+        }
+        return Apart(self._describe.freeze(description), rows, aside)
+
+    def _put_together(self, body: memoryview) -> tuple[Any, int]:
+        description, rows, aside = _split(body)
+        told = self._codecs(description[0]).decode(description[1:]).thaw()
+        arrays = _Arrays(read_stream(rows), read_stream(aside))
+        index = read_index(told["index"], arrays)
+        columns = (read_values(spec, arrays) for spec in told["columns"])
+        held = {number: _as_it_is(values, index) for number, values in enumerate(columns)}
+        frame = pd.DataFrame(held, index=index, copy=False)
+        frame.columns = read_index(told["labels"], arrays)
+        if told["geometry"]:
+            frame = _geo(frame, *told["geometry"])
+        frame.attrs = told["attrs"]
+        return frame.set_flags(allows_duplicate_labels=not told["unique"]), rows.nbytes + aside.nbytes
+
+
+class _Keeper:
+    """Stands, in the eyes of pandas, for somebody else who looks at the same memory."""
+
+
+_KEEPER = _Keeper()
+
+
+def _guard(frame: Any) -> bool:
+    """Makes pandas copy before it writes into a frame's memory, which may be read-only, or others' too.
+
+    pandas does so while it knows of another frame with the same memory; here it never forgets one.
+    Returns whether it worked.
+    """
+    if not COPY_ON_WRITE:
+        return False
+    try:
+        for block in frame._mgr.blocks:
+            block.refs.referenced_blocks.append(weakref.ref(_KEEPER))
+            block.values = _read_only(block.values)
+    except AttributeError:
+        return False
+    return True
+
+
+def _read_only(values: Any) -> Any:
+    """The values, so that `frame[...].array` is no way around; arrays of pandas stay as they are."""
+    if not isinstance(values, np.ndarray):
+        return values
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def _snapshot(frame: Any) -> FrameData:
+    copy = frame.copy(deep=not COPY_ON_WRITE)
+    return FrameData(copy, _guard(copy))
+
+
+def _numbered(arrays: list[Any], flip: int = 0) -> Callable[[Any], int]:
+    """Numbers arrays as they come: 0, 1, 2; or, where `flip` is -1: -1, -2, -3."""
+
+    def put(array: Any) -> int:
+        arrays.append(array)
+        return (len(arrays) - 1) ^ flip
+
+    return put
+
+
+class _Arrays:
+    """Arrays by their number, checked when they are asked for."""
+
+    def __init__(self, rows: Any, aside: Any) -> None:
+        self._rows = rows
+        self._aside = aside
+
+    def __call__(self, number: int) -> Any:
+        column = self._rows.column(number) if number >= 0 else self._aside.column(~number)
+        (chunk,) = column.chunks
+        array = chunk if number >= 0 else chunk.flatten()
+        check(array)
+        return array
+
+
+def _arrays(frame: Any) -> Iterable[Any]:
+    """The array of each column, without the Series around it, which takes longer to make than all the rest."""
+    try:
+        return frame._iter_column_arrays()  # type: ignore[no-any-return]
+    except AttributeError:
+        return (values.array for _, values in frame.items())
+
+
+def _column(frame: Any, number: int, values: Any, put: Callable[[Any], int], aside: Callable[[Any], int]) -> Spec:
+    try:
+        return write_values(values, put, aside)
+    except Refused as exc:
+        label = frame.columns[number]
+        advice = f'Convert it (df[{label!r}] = df[{label!r}].astype(str)), or use types="pickle"'
+        raise CodecError(f"column {label!r} can't be held: {exc.reason}", exc.remedy or advice) from exc
+
+
+def _axis(name: str, write: Callable[..., Spec], index: Any, *puts: Callable[[Any], int]) -> Spec:
+    try:
+        return write(index, *puts)
+    except Refused as exc:
+        advice = f'Convert it (df.{name} = df.{name}.astype(str)), or use types="pickle"'
+        raise CodecError(f"the {name} can't be held: {exc.reason}", exc.remedy or advice) from exc
+
+
+def _rows_stream(arrays: list[Any]) -> list[Buffer]:
+    return write_stream(pa.RecordBatch.from_arrays(arrays, names=list(map(str, range(len(arrays))))))
+
+
+def _aside_stream(arrays: list[Any]) -> list[Buffer]:
+    return _rows_stream(
+        [pa.LargeListArray.from_arrays(pa.array([0, len(array)], pa.int64()), array) for array in arrays]
+    )
+
+
+def _as_it_is(values: Any, index: Any) -> Any:
+    """What pandas takes into a frame without looking for a better dtype."""
+    return pd.Series(values, index=index, dtype=object, copy=False) if values.dtype == object else values
+
+
+def _split(body: memoryview) -> list[memoryview]:
+    position = _LENGTHS.size
+    pieces = []
+    for nbytes in _LENGTHS.unpack_from(body):
+        position += -position % ALIGNMENT
+        if position + nbytes > len(body):
+            raise CorruptPayload("a part of the frame is missing")
+        pieces.append(body[position : position + nbytes])
+        position += nbytes
+    return pieces
+
+
+def _is_geo(value: Any) -> bool:
+    kind = type(value)
+    return kind.__name__ == "GeoDataFrame" and kind.__module__.startswith("geopandas.")
+
+
+def _geo(frame: Any, geometry: Any) -> Any:
+    import geopandas
+
+    made = geopandas.GeoDataFrame(frame)
+    made._geometry_column_name = geometry
+    return made

@@ -1,0 +1,203 @@
+"""Which component ids are stores, and how each is kept.
+
+A callback's request names ids and properties, never component types. So every `ServerStore` notes its id in the
+process when it is made, and in the backend before the response that carries it leaves: another worker finds it there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import Literal
+
+import orjson
+
+from .backends.base import Backend, BytesPayload, Put
+from .reference import store_digest
+
+ScopeName = Literal["session", "user", "app"]
+Types = Literal["json", "python", "pickle"]
+
+HOUR = 3600.0
+PASSING = 10_000
+"""Stores made during requests, or heard of from others, that a process remembers."""
+NO_FOR = 5.0
+"""Seconds for which the backend's "no such store" is believed."""
+
+
+@dataclass(frozen=True)
+class StoreDefinition:
+    """How one store is kept.
+
+    Attributes:
+        id: The component's id; for a dict id, its JSON as Dash writes it.
+        scope: Whose values they are.
+        ttl: Seconds after the last use; None for the default.
+        types: Which types come back as themselves.
+        sealed: Whether only what Python wrote to this very store is accepted.
+        initial: Token of the initial value, or None.
+        passing: Whether it was made during a request: it may be one of many whose ids differ from visit to visit.
+        note_ttl: Seconds for which the note in the backend lasts after its last use.
+    """
+
+    id: str
+    scope: ScopeName = "session"
+    ttl: float | None = None
+    types: Types = "json"
+    sealed: bool = False
+    initial: str | None = None
+    passing: bool = False
+    note_ttl: float = HOUR
+
+    @cached_property
+    def digest(self) -> str:
+        """11 characters that stand for the id in keys and tokens."""
+        return store_digest(self.id)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the backend said about an id, and until when that is believed."""
+
+    definition: StoreDefinition | None
+    until: float
+
+
+class Definitions:
+    """The stores that this process knows, and the notes that its fellows left in the backend.
+
+    Entries belong to one app, named by its route prefix. What was made during a request or found in a note is
+    remembered for a time and in bounded number, so that a store that was turned back into a `dcc.Store` is soon
+    forgotten, and ids made from uuids don't pile up.
+
+    Args:
+        clock: Gives the Unix time.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lasting: dict[str, StoreDefinition] = {}
+        self._passing: OrderedDict[str, StoreDefinition] = OrderedDict()
+        self._found: OrderedDict[str, dict[str, _Answer]] = OrderedDict()
+        self._due: dict[str, dict[str, float]] = {}
+        self._unpublished: dict[tuple[str, str], StoreDefinition] = {}
+        self._promises: dict[str, Callable[[], StoreDefinition]] = {}
+        self._lock = threading.Lock()
+
+    def __bool__(self) -> bool:
+        """Whether any store exists: before that the library stays inert."""
+        return bool(self._lasting or self._passing)
+
+    def knows(self, store_id: str) -> bool:
+        """Whether a store with this id was made in this process."""
+        return store_id in self._lasting or store_id in self._passing
+
+    def define(self, definition: StoreDefinition) -> None:
+        """Notes in the process that a store exists."""
+        with self._lock:
+            self._promises.pop(definition.id, None)  # of an earlier store with this id, or kept by this definition
+            if not definition.passing or definition.id in self._lasting:
+                self._lasting[definition.id] = definition
+                return
+            self._passing[definition.id] = definition
+            self._passing.move_to_end(definition.id)
+            while len(self._passing) > PASSING:
+                self._due.pop(self._passing.popitem(last=False)[0], None)
+
+    def promise(self, store_id: str, complete: Callable[[], StoreDefinition]) -> None:
+        """Notes that a lasting store has an initial value, for readers that come before a layout was served.
+
+        Args:
+            store_id: The store's id.
+            complete: Writes the initial value; returns the definition that names it.
+        """
+        self._promises[store_id] = complete
+
+    def serve(self, app: str, definition: StoreDefinition) -> None:
+        """Notes that an app sends this store to a browser; `publish` must follow before the response leaves."""
+        now = self._clock()
+        if self._due.get(definition.id, {}).get(app, 0.0) > now:
+            return
+        with self._lock:
+            self._due.setdefault(definition.id, {})[app] = now + definition.note_ttl / 2
+            self._unpublished[app, definition.id] = definition
+
+    def publish(self, backend: Backend, namespace: str) -> None:
+        """Leaves notes in the backend for all that was served since; raises `BackendError` and forgets nothing."""
+        if not self._unpublished:
+            return
+        with self._lock:
+            batch = dict(self._unpublished)
+        backend.put_many([self._note(namespace, app, definition) for (app, _), definition in batch.items()])
+        with self._lock:
+            for key in [key for key, definition in batch.items() if self._unpublished.get(key) is definition]:
+                del self._unpublished[key]
+
+    def find(self, app: str, store_id: str, backend: Callable[[], Backend], namespace: str) -> StoreDefinition | None:
+        """How a store is kept, or None for an id that is no store of this app."""
+        made = self._made(store_id)
+        if made is not None and app in self._due.get(store_id, (app,)):
+            if made.passing:
+                self.serve(app, made)  # its note lives as long as it is used
+            elif made.initial is None and store_id in self._promises:
+                return self._promises[store_id]()
+            return made
+        answer = self._found.get(store_id, {}).get(app)
+        if answer is None or answer.until <= self._clock():
+            answer = self._ask(app, store_id, backend(), namespace)
+        return answer.definition
+
+    def renew(self) -> None:
+        """Forgets what was said to and heard from a backend; for another one."""
+        with self._lock:
+            self._due = {store_id: dict.fromkeys(apps, 0.0) for store_id, apps in self._due.items()}
+            self._found.clear()
+
+    def after_fork(self) -> None:
+        """Forgets the lock that a thread of the parent may hold."""
+        self._lock = threading.Lock()
+
+    def by_name(self, store_id: str) -> StoreDefinition:
+        """How a store is kept that Python names; one that has no component is a session's."""
+        answers = list(self._found.get(store_id, {}).values())
+        found = (answer.definition for answer in answers if answer.definition)
+        return self._made(store_id) or next(found, None) or StoreDefinition(store_id)
+
+    def _made(self, store_id: str) -> StoreDefinition | None:
+        return self._lasting.get(store_id) or self._passing.get(store_id)
+
+    def _ask(self, app: str, store_id: str, backend: Backend, namespace: str) -> _Answer:
+        """What the backend's notes say; the note of a passing store is prolonged."""
+        key, now = self._key(namespace, app, store_id), self._clock()
+        entry = backend.get(key)
+        answer = _Answer(None, now + NO_FOR)
+        if entry is not None:
+            definition = StoreDefinition(**orjson.loads(b"".join(map(bytes, entry.payload.parts()))))
+            answer = _Answer(definition, now + definition.note_ttl / 2)
+            if definition.passing:
+                backend.touch(key, definition.note_ttl)
+            elif entry.expires_at is not None:
+                answer = _Answer(definition, entry.expires_at)
+        self._remember(app, store_id, answer)
+        return answer
+
+    def _remember(self, app: str, store_id: str, answer: _Answer) -> None:
+        with self._lock:
+            self._found.setdefault(store_id, {})[app] = answer
+            self._found.move_to_end(store_id)
+            while len(self._found) > PASSING:
+                self._found.popitem(last=False)
+
+    @classmethod
+    def _note(cls, namespace: str, app: str, definition: StoreDefinition) -> Put:
+        key = cls._key(namespace, app, definition.id)
+        return Put(key, BytesPayload(orjson.dumps(asdict(definition))), definition.note_ttl)
+
+    @staticmethod
+    def _key(namespace: str, app: str, store_id: str) -> str:
+        name = blake2b(f"{app}\n{store_id}".encode(), digest_size=16).hexdigest()
+        return f"{namespace}/~stores/{name}"

@@ -1,0 +1,290 @@
+"""The state manager: the one meeting point of sessions, references, versions and stores."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from threading import RLock
+from typing import Any
+
+from .backends import open_backend
+from .chains import Chains, Settlement
+from .codecs import Codecs
+from .config import Settings
+from .definitions import Definitions, StoreDefinition
+from .gate import Gate
+from .housekeeping import Pruner, copy_all, holdings, kept_secret
+from .lazy import lazy
+from .locks import Locks
+from .newest import Newest
+from .patches import Operations
+from .reference import APP, BASE, NOBODY, References, Scope
+from .session import (
+    LONGEST,
+    MONTH,
+    Access,
+    ContextReset,
+    Identity,
+    Session,
+    SessionCookies,
+    Visit,
+    current_visit,
+    enter_user,
+    enter_visit,
+)
+from .versions import Versions, Write
+
+logger = logging.getLogger("dash_statemanager")
+
+
+class StateManager:
+    """Keeps values for stores, and gives them to those who may read them.
+
+    Args:
+        settings: The settings.
+        clock: Gives the Unix time; for tests.
+        definitions: The stores that exist.
+        server_secret: Gives the web server's own secret, if it has one.
+
+    Attributes:
+        backend: Where payloads are kept; opens nothing before its first operation.
+        locks: Locks across threads and processes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        definitions: Definitions | None = None,
+        server_secret: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self.counters: Counter[str] = Counter()
+        self.definitions = Definitions(clock) if definitions is None else definitions
+        self.access = Access(Identity(settings.identity), settings.enable_user_isolation)
+        self.backend = open_backend(settings, clock)
+        self.locks = Locks(lambda: self.backend, settings.namespace)
+        self.lazy_lock = RLock()
+        self._clock, self._server_secret = clock, server_secret
+        self._pruner = Pruner(self.backend, self.locks, settings.prune_interval, clock)
+
+    @lazy
+    def secret_keys(self) -> list[str]:
+        """Sign and verify cookies, references and pickles; the first signs."""
+        own = list(self.settings.secret_key) or [key for key in [self._server_secret()] if key]
+        return own or [kept_secret(self.backend, self.settings.namespace)]
+
+    @lazy
+    def cookies(self) -> SessionCookies:
+        """Signs session cookies and reads them back."""
+        lifetime = min(max(MONTH, self.settings.ttl_default), LONGEST)
+        return SessionCookies(self.secret_keys, self.settings.namespace, lifetime)
+
+    @lazy
+    def codecs(self) -> Codecs:
+        """Turns values into payloads and back."""
+        keys = [key.encode() for key in self.secret_keys]
+        return Codecs(compression=self.settings.compression, keys=keys)
+
+    @lazy
+    def versions(self) -> Versions:
+        """Reads and writes by key."""
+        return Versions(self.settings, self.backend, self.codecs, self._content_key, self._clock)
+
+    @lazy
+    def _content_key(self) -> bytes:
+        return f"content {self.secret_keys[0]}".encode()[:64]
+
+    @lazy
+    def _references(self) -> References:
+        return References(self.secret_keys)
+
+    @lazy
+    def gate(self) -> Gate:
+        """Decides what the current session may read."""
+        return Gate(self._references, self.versions.keys, self.counters)
+
+    @lazy
+    def _chains(self) -> Chains:
+        return Chains(self.versions, self.codecs, self._clock, self._note_missing)
+
+    @lazy
+    def _newest(self) -> Newest:
+        return Newest(self.versions, self._chains, self.access)
+
+    # -- references: what the binding uses
+
+    def write_many(self, writes: Sequence[tuple[StoreDefinition, Any]]) -> list[dict[str, str] | str | None]:
+        """Writes values, in one round trip where the backend can.
+
+        Returns:
+            For each a reference, or for `Operations` and `Settlement` the name of the patch. None is never stored
+            and stays None.
+
+        Raises:
+            CodecError: No codec takes a value.
+            ValueTooLarge: A value is over its limit; nothing was written.
+            BackendError: The backend failed.
+        """
+        drafts = [self._draft(store, value) for store, value in writes if value is not None]
+        done = zip(drafts, self._write(drafts), strict=True)
+        return [None if value is None else self._name(*next(done)) for _, value in writes]
+
+    def _note_missing(self, key: str) -> None:
+        if not self.counters["missing"]:
+            logger.info("a version is gone or has expired; its readers get the initial value or None")
+        self.counters["missing"] += 1
+
+    def _draft(self, store: StoreDefinition, value: Any) -> Write:
+        scope = self.access.to_write(store.scope)
+        if isinstance(value, Operations):
+            return Write(store, scope, {"store": store.digest, "operations": list(value)}, patch=True)
+        if isinstance(value, Settlement):
+            return Write(store, scope, {"store": store.digest, **value}, patch=True, listed=False)
+        return Write(store, scope, value)
+
+    def _name(self, write: Write, name: str) -> dict[str, str] | str:
+        if write.patch:
+            return name
+        initial = self.versions.initial_again(write, name)
+        return {BASE: initial} if initial else self._references.mint(write.scope, write.store.digest, name)
+
+    def write_initial(self, store: StoreDefinition, value: Any) -> dict[str, str]:
+        """Writes an initial value, in the app's scope and without a head; equal content has an equal reference."""
+        name = self._write([Write(store, APP, value, listed=False)])[0]
+        return self._references.mint(APP, store.digest, name)
+
+    def read_many(self, wanted: Sequence[tuple[Mapping[str, Any], StoreDefinition | None]]) -> list[Any]:
+        """The values of references, each with the store that it arrived at, where that is known.
+
+        What the current session may not read, what is forged, and what is gone is None, or the store's initial
+        value; it is counted, and logged without the reference.
+        """
+        scopes = self.access.to_read()
+        return self._chains.read_many([self.gate.admit(ref, store, scopes) for ref, store in wanted])
+
+    def read(self, reference: Mapping[str, Any], store: StoreDefinition | None = None) -> Any:
+        """As `read_many`, for one reference."""
+        return self.read_many([(reference, store)])[0]
+
+    def settle(self, reference: Mapping[str, Any], store: StoreDefinition) -> Settlement:
+        """What the patches of a reference come to, for `write_many`: one link that stands for all of them."""
+        return self._chains.settle(self.gate.admit(reference, store, self.access.to_read()))
+
+    def _write(self, writes: Sequence[Write]) -> list[str]:
+        if not writes:
+            return []
+        names = self.versions.write_many(writes)
+        self._newest.settle(writes)
+        self._pruner.prune_if_due()
+        return names
+
+    # -- stores by name: Python's side
+
+    def get_store_data(self, store_id: str, default: Any = None) -> Any:
+        """The newest value of a store, or `default` where there is none.
+
+        Raises:
+            SessionError: The store is a session's, and there is no session.
+        """
+        return self.get_stores([store_id]).get(store_id, default)
+
+    def get_stores(self, store_ids: Iterable[str]) -> dict[str, Any]:
+        """The newest values of the stores that have one, by id."""
+        return self.read_newest([self.definitions.by_name(store_id) for store_id in store_ids])
+
+    def set_store_data(self, store_id: str, value: Any, ttl: float | None = None) -> None:
+        """Makes a value the newest of a store; None deletes it. Browsers keep the reference that they hold."""
+        self.set_stores({store_id: value}, ttl)
+
+    def set_stores(self, values: Mapping[str, Any], ttl: float | None = None) -> None:
+        """As `set_store_data`, for several stores, in one round trip where the backend can."""
+        stores = {store_id: self.definitions.by_name(store_id) for store_id in values}
+        stores = {store_id: replace(store, ttl=ttl or store.ttl) for store_id, store in stores.items()}
+        self.write_newest([(stores[store_id], value) for store_id, value in values.items() if value is not None])
+        for store_id in [store_id for store_id, value in values.items() if value is None]:
+            self.delete_store(store_id)
+
+    def delete_store(self, store_id: str) -> bool:
+        """Deletes all versions of a store; whether there were any."""
+        return self._newest.delete(self.definitions.by_name(store_id))
+
+    def store_exists(self, store_id: str) -> bool:
+        """Whether a store has a value; reads its head, not the value."""
+        return self._newest.exists(self.definitions.by_name(store_id))
+
+    def read_newest(self, stores: Iterable[StoreDefinition]) -> dict[str, Any]:
+        """The newest values of stores, by id; what has none is left out."""
+        return self._newest.read(stores)
+
+    def write_newest(self, values: Iterable[tuple[StoreDefinition, Any]]) -> None:
+        """Makes values the newest of their stores."""
+        self._write(self._newest.writes(values))
+
+    # -- sessions and users
+
+    def set_user_context(self, user: str | None) -> ContextReset:
+        """Makes this the user of `scope="user"` in the current context; for a `with` block or for good."""
+        return enter_user(user)
+
+    def clear_user_data(self, user: str) -> int:
+        """Deletes all that a user holds; returns how many entries there were."""
+        return self.versions.delete(self.versions.keys.scope(Scope.of("u", user)))
+
+    def clear_session(self) -> int:
+        """Deletes all that the current session holds; returns how many entries there were."""
+        return self.versions.delete(self.versions.keys.scope(self.access.by_name("session")))
+
+    def rotate_session(self) -> None:
+        """Gives the current browser a new session id and moves its data there; for logins.
+
+        Who knew the old cookie sees nothing any more, neither of before nor of after.
+        """
+        visit = current_visit()
+        old = visit.session if visit else None
+        new = Session.new(*([old.id, *old.former] if old else []))
+        if old:
+            source = self.versions.keys.scope(old.scopes[0])
+            copy_all(self.backend, source, self.versions.keys.scope(new.scopes[0]), self._clock())
+            self.versions.delete(source)
+        if visit is None:
+            enter_visit(Visit(new, issued=new))
+        else:
+            visit.session = visit.issued = new
+
+    # -- housekeeping
+
+    def prune(self) -> int:
+        """Removes what has expired, at once; returns how many entries. It also happens by itself."""
+        return self._pruner.prune()
+
+    def publish(self) -> None:
+        """Leaves notes about new stores where other workers find them; before a response leaves."""
+        self.definitions.publish(self.backend, self.settings.namespace)
+
+    def find(self, app: str, store_id: str) -> StoreDefinition | None:
+        """How a store of an app is kept, or None for an id that is no store."""
+        return self.definitions.find(app, store_id, lambda: self.backend, self.settings.namespace)
+
+    def get_backend_stats(self) -> dict[str, Any]:
+        """Figures for people: `backend`, `cache`, `counters`, and what the current `session` holds; plain JSON."""
+        scope = self.access.to_write("session")
+        empty: dict[str, Any] = {"bytes": 0, "stores": []}
+        session = empty if scope == NOBODY else holdings(self.backend, self.versions.keys.scope(scope))
+        backend = {"name": self.settings.backend, **self.backend.stats()}
+        counters = dict(self.counters)
+        return {"backend": backend, "cache": self.versions.cache.stats(), "counters": counters, "session": session}
+
+    def after_fork(self) -> None:
+        """Makes locks new in a child, where the threads that may have held them are gone."""
+        self.lazy_lock = RLock()
+        self.definitions.after_fork()
+        if "versions" in self.__dict__:
+            self.versions.cache.after_fork()
+
+    def close(self) -> None:
+        """Closes what was opened; a later use opens it again."""
+        self.backend.close()

@@ -1,0 +1,82 @@
+"""Stores by name: the newest value of each, for Python that holds no reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .chains import Chain, Chains
+from .definitions import StoreDefinition
+from .heads import Head
+from .reference import Scope
+from .session import Access
+from .versions import Versions, Write, naming
+
+SETTLE_AT = 256
+"""Patches on a newest version after which a new version takes their place."""
+
+
+class Newest:
+    """Reads and writes what the heads say is newest.
+
+    The newest value of a store that was patched is its newest version with all patches since, in the order of their
+    writing: what one tab shows, and what several tabs come to together.
+
+    Args:
+        versions: Reads and writes versions.
+        chains: Replays patches.
+        access: Says whose stores are meant.
+    """
+
+    def __init__(self, versions: Versions, chains: Chains, access: Access) -> None:
+        self._versions, self._chains, self._access = versions, chains, access
+
+    def read(self, stores: Iterable[StoreDefinition]) -> dict[str, Any]:
+        """The newest values of stores, by id; what has none is left out.
+
+        Raises:
+            SessionError: A store is a session's, and there is no session.
+        """
+        scopes = {store: self._scope(store) for store in stores}
+        heads = self._versions.heads.read({store: self._head_key(store, scope) for store, scope in scopes.items()})
+        found = {store.id: self._chain(head, scopes[store], store) for store, head in heads.items()}
+        values = self._chains.read_many(list(found.values()))
+        return {store_id: value for store_id, value in zip(found, values, strict=True) if value is not None}
+
+    def writes(self, values: Iterable[tuple[StoreDefinition, Any]]) -> list[Write]:
+        """What to write to make values the newest of their stores."""
+        return [Write(store, self._scope(store), value) for store, value in values]
+
+    def exists(self, store: StoreDefinition) -> bool:
+        """Whether a store has a value; reads its head, not the value."""
+        return bool(self._versions.heads.read({store: self._head_key(store, self._scope(store))}))
+
+    def delete(self, store: StoreDefinition) -> bool:
+        """Deletes all versions of a store; whether there were any."""
+        prefix = self._head_key(store, self._scope(store)).removesuffix("head")
+        return self._versions.delete(prefix) > 0
+
+    def settle(self, writes: Sequence[Write]) -> None:
+        """Where many patches wait on a newest version, writes what they come to as a new one.
+
+        Who is faster, another patch or another value, wins: then the next patch settles.
+        """
+        for write in writes:
+            if write.patch and write.listed:
+                key = self._head_key(write.store, write.scope)
+                head, etag = self._versions.heads.look_up({key: write.store.id})[key]
+                if len(head.patches) >= SETTLE_AT:
+                    value = self._chains.read_many([self._chain(head, write.scope, write.store)])[0]
+                    self._versions.write_onto(Write(write.store, write.scope, value), key, head, etag)
+
+    def _chain(self, head: Head, scope: Scope, store: StoreDefinition) -> Chain:
+        keys = self._versions.keys
+        base = keys.version(scope, store.digest, head.newest) if head.newest else None
+        return Chain(base, None, tuple(keys.patch(scope, name) for name in head.patches))
+
+    def _head_key(self, store: StoreDefinition, scope: Scope) -> str:
+        return self._versions.keys.head(scope, store.digest)
+
+    def _scope(self, store: StoreDefinition) -> Scope:
+        with naming(store.id):
+            return self._access.by_name(store.scope)

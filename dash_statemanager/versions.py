@@ -1,0 +1,269 @@
+"""Versions in the backend: written together with their heads, read through the process cache.
+
+Everything here is named by keys; who may use which key is decided above.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .backends.base import Backend, Expect, Payload, Put
+from .cache import Cached, ProcessCache
+from .codecs import Codecs
+from .codecs.base import Frozen
+from .config import Settings
+from .definitions import StoreDefinition
+from .errors import Conflict, StateError, ValueTooLarge
+from .heads import Head, Heads
+from .quota import Quota
+from .reference import APP, NOBODY, Scope, content_version, new_patch, random_version, version_in
+
+logger = logging.getLogger("dash_statemanager")
+
+MAX_ATTEMPTS = 50
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Builds the keys of one namespace."""
+
+    namespace: str
+
+    def scope(self, scope: Scope) -> str:
+        """Prefix of all that a session, a user or the app holds."""
+        return f"{self.namespace}/{scope}/"
+
+    def version(self, scope: Scope, store: str, name: str) -> str:
+        """Key of a version; `store` is the store's digest."""
+        return f"{self.namespace}/{scope}/{store}/{name}"
+
+    def head(self, scope: Scope, store: str) -> str:
+        """Key of a head."""
+        return f"{self.namespace}/{scope}/{store}/head"
+
+    def patch(self, scope: Scope, name: str) -> str:
+        """Key of a patch."""
+        return f"{self.namespace}/{scope}/~patches/{name}"
+
+
+@dataclass(frozen=True)
+class Write:
+    """One value to write.
+
+    Attributes:
+        store: The store.
+        scope: Whose value it is.
+        value: The value; for a patch, its operations.
+        patch: Whether it is a patch on the newest version instead of a version.
+        listed: Whether the head knows it; initial values are not listed.
+    """
+
+    store: StoreDefinition
+    scope: Scope
+    value: Any = field(repr=False)
+    patch: bool = False
+    listed: bool = True
+
+
+@dataclass(frozen=True)
+class _Draft:
+    write: Write
+    name: str
+    key: str
+    frozen: Frozen = field(repr=False)
+    payload: Payload = field(repr=False)
+    ttl: float | None
+    written_at: float
+
+
+class naming:  # noqa: N801  # a context, as those of contextlib
+    """Errors that pass name the store."""
+
+    def __init__(self, store_id: str) -> None:
+        self._store_id = store_id
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        if isinstance(exc, StateError):
+            exc.store = exc.store or self._store_id
+
+
+class Versions:
+    """Reads and writes versions and patches.
+
+    Args:
+        settings: The settings.
+        backend: Gives the backend.
+        codecs: Turns values into payloads.
+        key: Makes names from content that nobody without it can compute.
+        clock: Gives the Unix time.
+    """
+
+    def __init__(
+        self, settings: Settings, backend: Backend, codecs: Codecs, key: bytes, clock: Callable[[], float]
+    ) -> None:
+        self._settings, self._backend, self._codecs = settings, backend, codecs
+        self._key, self._clock = key, clock
+        self.keys = Keys(settings.namespace)
+        self.heads = Heads(lambda: self._backend)
+        self.cache = ProcessCache(settings.cache_bytes, clock)
+        self._quota = Quota(backend, settings.max_session_bytes)
+
+    def write_many(self, writes: Sequence[Write]) -> list[str]:
+        """Writes all values with their heads, in one round trip where the backend can; returns their names.
+
+        Raises:
+            CodecError: No codec takes a value.
+            ValueTooLarge: A value or a session is over its limit.
+            BackendError: The backend failed.
+        """
+        drafts = [self._draft(write) for write in writes]
+        self._charge(drafts)
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                self._commit(drafts, self.heads.look_up(self._head_keys(drafts)))
+                return [draft.name for draft in drafts]
+            except Conflict:
+                self.heads.forget(self._head_keys(drafts))
+                if attempt == MAX_ATTEMPTS - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.001 * min(attempt + 1, 20)))
+        raise AssertionError("unreachable")
+
+    def write_onto(self, write: Write, head_key: str, head: Head, expect: Expect) -> bool:
+        """As `write_many`, but only if the head is still the one that is given; whether it was."""
+        try:
+            self._commit([self._draft(write)], {head_key: (head, expect)})
+        except Conflict:
+            self.heads.forget([head_key])
+            return False
+        return True
+
+    def read_many(self, keys: Iterable[str]) -> dict[str, Cached]:
+        """What exists of the keys, touched where a tenth of its lifetime is used up."""
+        found = self.cache.fetch(keys, self._load)
+        now = self._clock()
+        for key in [key for key, cached in found.items() if cached.needs_touch(now)]:
+            if not self._touch(key, found[key], now):
+                self.cache.remove([key])
+                del found[key]
+        return found
+
+    def delete(self, prefix: str) -> int:
+        """Deletes all keys with the prefix; returns how many there were."""
+        keys = [row.key for row in self._backend.scan(prefix)]
+        self.heads.forget(keys)
+        self.cache.discard(prefix)
+        return self._backend.delete(*keys) if keys else 0
+
+    def initial_again(self, write: Write, name: str) -> str | None:
+        """The token of the store's initial value, if that is what was written: its readers see no change."""
+        token = write.store.initial
+        if token is None or version_in(token) != name:
+            return None
+        return token if self.read_many([self.keys.version(APP, write.store.digest, name)]) else None
+
+    def ttl(self, store: StoreDefinition) -> float | None:
+        """Lifetime of a store's values in seconds after their last use; None for never ending."""
+        ttl = self._settings.ttl_default if store.ttl is None else store.ttl
+        return None if math.isinf(ttl) else ttl
+
+    def _draft(self, write: Write) -> _Draft:
+        with naming(write.store.id):
+            frozen = self._codecs.freeze(write.value, write.store.types)
+            if frozen.nbytes > self._settings.max_value_bytes:
+                raise ValueTooLarge(
+                    f"a {type(write.value).__name__} of {frozen.nbytes:,} bytes is over the limit of "
+                    f"{self._settings.max_value_bytes:,} bytes",
+                    "Store less, or raise STATE_MAX_VALUE_BYTES",
+                )
+        ttl, now = self.ttl(write.store), self._clock()
+        payload = self._codecs.payload(frozen, created=now, ttl=ttl)
+        name = self._name(write, frozen)
+        return _Draft(write, name, self._key_of(write, name), frozen, payload, ttl, now)
+
+    def _charge(self, drafts: Iterable[_Draft]) -> None:
+        for draft in drafts:
+            if draft.write.scope not in (APP, NOBODY):
+                with naming(draft.write.store.id):
+                    self._quota.charge(self.keys.scope(draft.write.scope), draft.payload.nbytes)
+
+    def _name(self, write: Write, frozen: Frozen) -> str:
+        if write.patch:
+            return new_patch(write.scope)
+        if not frozen.deterministic or write.scope == NOBODY:
+            return random_version()
+        place = f"{write.store.digest}/{frozen.codec.tag}/".encode()
+        return content_version(self._key, (place, *frozen.codec.encode(frozen.data)))
+
+    def _key_of(self, write: Write, name: str) -> str:
+        if write.patch:
+            return self.keys.patch(write.scope, name)
+        return self.keys.version(write.scope, write.store.digest, name)
+
+    def _head_keys(self, drafts: Iterable[_Draft]) -> dict[str, str]:
+        return {
+            self.keys.head(draft.write.scope, draft.write.store.digest): draft.write.store.id
+            for draft in drafts
+            if draft.write.listed and draft.write.scope != NOBODY
+        }
+
+    def _commit(self, drafts: Sequence[_Draft], expected: Mapping[str, tuple[Head, Expect]]) -> None:
+        heads = {key: head for key, (head, _) in expected.items()}
+        gone: list[str] = []
+        for draft in drafts:
+            gone = [*(key for key in gone if key != draft.key), *self._list(draft, heads)]
+        puts = [Put(draft.key, draft.payload, draft.ttl) for draft in drafts]
+        puts += [Put(key, head.dump(), head.ttl, expected[key][1]) for key, head in heads.items()]
+        with naming(drafts[0].write.store.id if drafts else ""):
+            etags = self._backend.put_many(puts, delete=gone)
+        self._remember(drafts, heads, etags[len(drafts) :], gone)
+
+    def _list(self, draft: _Draft, heads: dict[str, Head]) -> list[str]:
+        """Enters a draft into its head; returns the keys that it pushes out."""
+        write = draft.write
+        key = self.keys.head(write.scope, write.store.digest)
+        if key not in heads or not write.listed:
+            return []
+        if write.patch:
+            head = heads[key].with_patch(draft.name)
+            heads[key] = head if head.versions else replace(head, ttl=draft.ttl)
+            return []
+        limits = self._settings.max_versions, self._settings.max_store_bytes
+        details: dict[str, Any] = {"ttl": draft.ttl, "written_at": draft.written_at, "summary": draft.frozen.summary}
+        heads[key], gone = heads[key].with_version(draft.name, draft.payload.nbytes, *limits, **details)
+        return [self.keys.version(write.scope, write.store.digest, name) for name in gone]
+
+    def _remember(
+        self, drafts: Iterable[_Draft], heads: Mapping[str, Head], etags: Sequence[str], gone: Iterable[str]
+    ) -> None:
+        for (key, head), etag in zip(heads.items(), etags, strict=True):
+            self.heads.remember(key, head, etag)
+        self.cache.remove(gone)
+        for draft in drafts:
+            self.cache.put(draft.key, Cached(draft.frozen, draft.ttl, draft.written_at))
+
+    def _load(self, keys: list[str]) -> dict[str, Cached]:
+        loaded = {}
+        for key, entry in self._backend.get_many(keys).items():
+            opened = self._codecs.open(entry.payload)
+            ends = entry.expires_at
+            touched = self._clock() if ends is None or opened.ttl is None else ends - opened.ttl
+            loaded[key] = Cached(opened.frozen, opened.ttl, touched)
+        return loaded
+
+    def _touch(self, key: str, cached: Cached, now: float) -> bool:
+        """Prolongs a version and its head; False where the version is gone."""
+        cached.touched = now
+        if not self._backend.touch(key, cached.ttl):
+            return False
+        self._backend.touch(key.rpartition("/")[0] + "/head", cached.ttl)
+        return True

@@ -1,0 +1,36 @@
+"""An app that counts flights."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+from dash import Dash, Input, Output, callback, dcc, html
+
+app = Dash(__name__)
+server = app.server
+
+app.layout = html.Div(
+    [
+        dcc.Dropdown(["EWR", "JFK", "LGA"], "JFK", id="airport"),
+        dcc.Store(id="flights"),
+        dcc.Store(id="visits", data=0),
+        html.P(id="rows"),
+    ]
+)
+
+
+@callback(Output("flights", "data"), Input("airport", "value"))
+def load(airport):
+    flights = pd.DataFrame({"origin": [airport] * 3, "delay": [4.0, None, 11.0]})
+    return flights.to_json(orient="split")
+
+
+@callback(Output("rows", "children"), Input("flights", "data"))
+def count(data):
+    flights = pd.read_json(io.StringIO(data), orient="split")
+    return f"{len(flights)} flights from {flights.origin.iloc[0]}"
+
+
+if __name__ == "__main__":
+    app.run(debug=True)

@@ -1,0 +1,74 @@
+"""The backends that must keep the contract. A new one is one line in CASES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dash_statemanager.backends.base import Backend, Purges
+from dash_statemanager.backends.memory import MemoryBackend
+from dash_statemanager.backends.sql import SqlBackend
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Case:
+    """A backend and what it can do beyond the minimum.
+
+    Attributes:
+        make: Opens one; two with the same folder share their data where `shared`.
+        atomic: `put_many` is one transaction.
+        shared: Instances see each other's data.
+        purges: It must be told to remove what has expired.
+    """
+
+    name: str
+    make: Callable[[Path, Clock], Backend]
+    atomic: bool = True
+    shared: bool = True
+    purges: bool = True
+
+
+CASES = [
+    Case("memory", lambda folder, clock: MemoryBackend(clock), shared=False),
+    Case("sqlite", lambda folder, clock: SqlBackend(f"sqlite:///{folder / 'state.db'}", clock)),
+]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def backend(case: Case, tmp_path: Path, clock: Clock) -> Iterator[Backend]:
+    backend = case.make(tmp_path, clock)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(params=[case for case in CASES if case.purges], ids=lambda case: case.name)
+def purger(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Purges]:
+    backend = request.param.make(tmp_path, clock)
+    yield backend
+    backend.close()

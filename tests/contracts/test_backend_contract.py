@@ -1,0 +1,611 @@
+"""Every promise of `backends/base.py`, kept by every backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from dash_statemanager.backends.base import ABSENT, Backend, BytesPayload, Entry, Listing, Put
+from dash_statemanager.errors import Conflict
+
+SIZES = [0, 1, 264, 256 << 10, (256 << 10) + 1, 300 << 10, 5_000_000]
+
+
+class Pieces:
+    """A payload in several parts, whose size is an estimate until they are asked for."""
+
+    def __init__(self, *parts: Any) -> None:
+        self._parts = parts
+
+    @property
+    def nbytes(self) -> int:
+        return 1
+
+    def parts(self) -> tuple[Any, ...]:
+        return self._parts
+
+
+def payload(data: bytes = b"data") -> BytesPayload:
+    return BytesPayload(data)
+
+
+def content(entry: Entry | None) -> bytes | None:
+    return None if entry is None else b"".join(bytes(memoryview(part)) for part in entry.payload.parts())
+
+
+def keys(backend: Backend, prefix: str = "") -> list[str]:
+    return [listing.key for listing in backend.scan(prefix)]
+
+
+# get and put
+
+
+def test_an_unknown_key_is_none(backend):
+    assert backend.get("a") is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_was_put_comes_back(backend, size):
+    data = os.urandom(size)
+
+    etag = backend.put("a/b", payload(data))
+
+    entry = backend.get("a/b")
+    assert content(entry) == data
+    assert entry.etag == etag
+    assert entry.expires_at is None
+    assert [part.nbytes for part in map(memoryview, entry.payload.parts())] == [size]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, pa.py_buffer])
+def test_a_part_is_any_buffer(backend, wrap, size):
+    data = os.urandom(size)
+
+    backend.put("a", payload(wrap(data)))
+
+    assert content(backend.get("a")) == data
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_parts_come_back_as_one_payload(backend, size):
+    data = os.urandom(size)
+    third = size // 3
+    parts = data[:third], bytearray(data[third : 2 * third]), b"", memoryview(data)[2 * third :]
+
+    backend.put("a", Pieces(*parts))
+
+    assert content(backend.get("a")) == data
+
+
+def test_parts_may_have_items_of_several_bytes(backend):
+    numbers = memoryview(os.urandom(800_000)).cast("d")
+
+    backend.put("a", Pieces(b"header", numbers))
+
+    assert content(backend.get("a")) == b"header" + numbers.tobytes()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_last_put_wins_and_has_another_etag(backend, size):
+    first = backend.put("a", payload(os.urandom(300_000)))
+    data = os.urandom(size)
+
+    second = backend.put("a", payload(data))
+
+    assert second != first
+    assert content(backend.get("a")) == data
+    assert backend.get("a").etag == second
+
+
+def test_the_same_payload_put_again_has_another_etag(backend):
+    assert backend.put("a", payload()) != backend.put("a", payload())
+
+
+def test_an_entry_stays_readable_after_its_key_was_overwritten_and_deleted(backend):
+    data = os.urandom(300_000)
+    backend.put("a", payload(data))
+    entry = backend.get("a")
+
+    backend.put("a", payload(os.urandom(300_000)))
+    backend.delete("a")
+
+    assert content(entry) == data
+
+
+def test_a_key_may_have_200_characters(backend):
+    key = "k/" + "x" * 198
+
+    backend.put(key, payload())
+
+    assert keys(backend, "k/") == [key]
+
+
+# expiry
+
+
+def test_an_entry_knows_when_it_expires(backend, clock):
+    backend.put("a", payload(), ttl=60)
+
+    assert backend.get("a").expires_at == pytest.approx(clock() + 60)
+
+
+@pytest.mark.parametrize("size", [4, 300_000])
+def test_an_expired_entry_is_nowhere(backend, clock, size):
+    backend.put("a", payload(bytes(size)), ttl=60)
+    clock.advance(59.9)
+    assert backend.get("a") is not None
+
+    clock.advance(0.2)
+
+    assert backend.get("a") is None
+    assert backend.get_many(["a"]) == {}
+    assert keys(backend) == []
+    assert backend.touch("a", 60) is False
+    assert backend.delete("a") == 0
+
+
+def test_without_ttl_it_never_expires(backend, clock):
+    backend.put("a", payload(), ttl=None)
+
+    clock.advance(1e9)
+
+    assert backend.get("a") is not None
+
+
+def test_a_put_without_ttl_ends_the_expiry_of_the_one_before(backend, clock):
+    backend.put("a", payload(), ttl=60)
+    backend.put("a", payload())
+
+    clock.advance(61)
+
+    assert backend.get("a") is not None
+
+
+def test_touch_prolongs(backend, clock):
+    etag = backend.put("a", payload(b"x"), ttl=60)
+    clock.advance(50)
+
+    assert backend.touch("a", 60) is True
+
+    clock.advance(50)
+    assert content(backend.get("a")) == b"x"
+    assert backend.get("a").etag == etag
+    clock.advance(11)
+    assert backend.get("a") is None
+
+
+def test_touch_shortens_too(backend, clock):
+    backend.put("a", payload(), ttl=60)
+
+    backend.touch("a", 5)
+
+    clock.advance(6)
+    assert backend.get("a") is None
+
+
+def test_touch_without_ttl_ends_the_expiry(backend, clock):
+    backend.put("a", payload(), ttl=60)
+
+    assert backend.touch("a", None) is True
+
+    clock.advance(61)
+    assert backend.get("a").expires_at is None
+
+
+def test_touch_of_an_unknown_key_is_false(backend):
+    assert backend.touch("a", 60) is False
+
+
+# conditional puts
+
+
+def test_absent_is_for_new_keys(backend):
+    etag = backend.put("a", payload(b"1"), expect=ABSENT)
+
+    with pytest.raises(Conflict):
+        backend.put("a", payload(b"2"), expect=ABSENT)
+
+    assert content(backend.get("a")) == b"1"
+    assert backend.get("a").etag == etag
+
+
+@pytest.mark.parametrize("size", [1, 300_000])
+def test_an_expired_entry_counts_as_absent(backend, clock, size):
+    backend.put("a", payload(bytes(size)), ttl=60)
+    clock.advance(61)
+
+    backend.put("a", payload(b"2"), expect=ABSENT)
+
+    assert content(backend.get("a")) == b"2"
+
+
+def test_a_deleted_entry_counts_as_absent(backend):
+    backend.put("a", payload(b"1"))
+    backend.delete("a")
+
+    backend.put("a", payload(b"2"), expect=ABSENT)
+
+    assert content(backend.get("a")) == b"2"
+
+
+@pytest.mark.parametrize("size", [1, 300_000])
+def test_an_etag_is_for_what_was_read(backend, size):
+    first = backend.put("a", payload(b"1"))
+    second = backend.put("a", payload(bytes(size)), expect=first)
+
+    with pytest.raises(Conflict):
+        backend.put("a", payload(os.urandom(size)), expect=first)
+
+    assert content(backend.get("a")) == bytes(size)
+    assert backend.get("a").etag == second
+
+
+def test_an_etag_outlives_a_touch(backend):
+    etag = backend.put("a", payload(b"1"), ttl=60)
+    backend.touch("a", 90)
+
+    backend.put("a", payload(b"2"), expect=etag)
+
+    assert content(backend.get("a")) == b"2"
+
+
+def test_the_etag_of_an_expired_entry_is_a_conflict(backend, clock):
+    etag = backend.put("a", payload(b"1"), ttl=60)
+    clock.advance(61)
+
+    with pytest.raises(Conflict):
+        backend.put("a", payload(b"2"), expect=etag)
+
+    assert backend.get("a") is None
+
+
+def test_an_etag_where_nothing_is_is_a_conflict(backend):
+    with pytest.raises(Conflict):
+        backend.put("a", payload(), expect="etag")
+
+    assert backend.get("a") is None
+
+
+def test_an_etag_belongs_to_one_key(backend):
+    etag = backend.put("a", payload(b"1"))
+    backend.put("b", payload(b"2"))
+
+    with pytest.raises(Conflict):
+        backend.put("b", payload(b"3"), expect=etag)
+
+    assert content(backend.get("b")) == b"2"
+
+
+def increment(backend: Backend) -> int:
+    """Counts up in the backend; returns how many others were faster."""
+    conflicts = 0
+    while True:
+        entry = backend.get("counter")
+        number = int(content(entry) or 0) + 1
+        try:
+            backend.put("counter", payload(str(number).encode()), expect=entry.etag if entry else ABSENT)
+        except Conflict:
+            conflicts += 1
+        else:
+            return conflicts
+
+
+def test_no_count_of_twenty_threads_is_lost(backend):
+    start = threading.Barrier(20)
+
+    def count() -> None:
+        start.wait()
+        for _ in range(25):
+            increment(backend)
+
+    with ThreadPoolExecutor(20) as threads:
+        for result in [threads.submit(count) for _ in range(20)]:
+            result.result()
+
+    assert content(backend.get("counter")) == b"500"
+
+
+def test_of_twenty_threads_one_is_first(backend):
+    start = threading.Barrier(20)
+
+    def first(name: int) -> int | None:
+        start.wait()
+        try:
+            backend.put("lease", payload(str(name).encode()), expect=ABSENT)
+        except Conflict:
+            return None
+        return name
+
+    with ThreadPoolExecutor(20) as threads:
+        winners = [name for name in threads.map(first, range(20)) if name is not None]
+
+    assert [content(backend.get("lease"))] == [str(name).encode() for name in winners]
+
+
+def test_twenty_threads_read_and_write_values_of_all_sizes(backend):
+    def work(number: int) -> bool:
+        data = bytes([number]) * (number * 30_000)
+        backend.put(f"t/{number}", payload(data))
+        same = content(backend.get(f"t/{number}")) == data
+        backend.put("t/shared", payload(data))
+        shared = content(backend.get("t/shared"))
+        return same and len(set(shared)) <= 1 and len(shared) % 30_000 == 0
+
+    with ThreadPoolExecutor(20) as threads:
+        assert all(threads.map(work, list(range(1, 21)) * 3))
+
+
+# delete
+
+
+@pytest.mark.parametrize("size", [1, 300_000])
+def test_delete_counts_what_was_there(backend, size):
+    for key in "abc":
+        backend.put(key, payload(bytes(size)))
+
+    assert backend.delete("a", "c", "unknown", "a") == 2
+
+    assert keys(backend) == ["b"]
+
+
+def test_delete_of_nothing_is_nothing(backend):
+    assert backend.delete() == 0
+
+
+def test_delete_takes_a_thousand_keys(backend):
+    names = [f"k/{number:04}" for number in range(1_234)]
+    backend.put_many([Put(name, payload()) for name in names])
+
+    assert backend.delete(*names[:-1]) == 1_233
+
+    assert keys(backend) == names[-1:]
+
+
+# get_many
+
+
+def test_get_many_gives_those_that_are_there(backend, clock):
+    backend.put("a", payload(b"1"))
+    backend.put("b", payload(bytes(300_000)))
+    backend.put("c", payload(), ttl=1)
+    clock.advance(2)
+
+    found = backend.get_many(key for key in ("a", "b", "c", "unknown", "a"))
+
+    assert {key: content(entry) for key, entry in found.items()} == {"a": b"1", "b": bytes(300_000)}
+    assert found["a"] == backend.get("a")
+
+
+def test_get_many_of_nothing_is_nothing(backend):
+    assert backend.get_many([]) == {}
+
+
+def test_get_many_takes_more_keys_than_a_statement_may_have(backend):
+    names = [f"k/{number}" for number in range(1_234)]
+    backend.put_many([Put(name, payload(name.encode())) for name in names])
+
+    found = backend.get_many([*names, "unknown"])
+
+    assert {key: content(entry) for key, entry in found.items()} == {name: name.encode() for name in names}
+
+
+# put_many
+
+
+def test_put_many_stores_all_and_returns_their_etags(backend, clock):
+    big = os.urandom(300_000)
+    puts = [Put("a", payload(b"1"), 60), Put("b", Pieces(big[:9], big[9:])), Put("c", payload(b""))]
+
+    etags = backend.put_many(puts)
+
+    found = backend.get_many("abc")
+    assert [found[key].etag for key in "abc"] == etags
+    assert [content(found[key]) for key in "abc"] == [b"1", big, b""]
+    assert [found[key].expires_at for key in "abc"] == [pytest.approx(clock() + 60), None, None]
+
+
+def test_put_many_deletes_what_it_is_told_to(backend):
+    backend.put("old", payload(bytes(300_000)))
+    backend.put("other", payload())
+
+    assert len(backend.put_many([Put("new", payload())], delete=["old", "unknown"])) == 1
+
+    assert keys(backend) == ["new", "other"]
+
+
+def test_put_many_deletes_last(backend):
+    backend.put_many([Put("a", payload(bytes(300_000)))], delete=["a"])
+
+    assert backend.get("a") is None
+
+
+def test_put_many_of_nothing_is_nothing(backend):
+    assert backend.put_many([]) == []
+
+
+def test_put_many_only_deletes(backend):
+    backend.put("a", payload())
+
+    assert backend.put_many([], delete=["a"]) == []
+
+    assert backend.get("a") is None
+
+
+def test_put_many_puts_in_order(backend):
+    etags = backend.put_many([Put("a", payload(os.urandom(300_000))), Put("b", payload()), Put("a", payload(b"last"))])
+
+    assert content(backend.get("a")) == b"last"
+    assert [backend.get("a").etag, backend.get("b").etag] == [etags[2], etags[1]]
+    assert len(set(etags)) == 3
+
+
+def test_put_many_sees_its_own_puts(backend):
+    with pytest.raises(Conflict):
+        backend.put_many([Put("a", payload(b"1")), Put("a", payload(b"2"), expect=ABSENT)])
+
+    assert content(backend.get("a")) != b"2"
+
+
+def test_put_many_fulfils_conditions(backend):
+    etag = backend.put("a", payload(b"1"))
+
+    backend.put_many([Put("a", payload(b"2"), expect=etag), Put("b", payload(b"3"), expect=ABSENT)])
+
+    assert [content(entry) for entry in backend.get_many("ab").values()] == [b"2", b"3"]
+
+
+def test_a_conflict_stops_what_comes_after_it(case, backend):
+    backend.put("lease", payload(b"other"))
+    backend.put("old", payload())
+    big = os.urandom(300_000)
+    puts = [Put("before", payload(big)), Put("lease", payload(b"me"), expect=ABSENT), Put("after", payload(big))]
+
+    with pytest.raises(Conflict):
+        backend.put_many(puts, delete=["old"])
+
+    stored = [] if case.atomic else ["before"]
+    assert keys(backend) == sorted([*stored, "lease", "old"])
+    assert content(backend.get("lease")) == b"other"
+
+
+def test_a_batch_is_seen_as_a_whole(case, backend):
+    """Readers never see one key of a batch newer than the other, where batches are atomic."""
+    batches = [[Put("a", payload(bytes([n]))), Put("b", payload(bytes([n])))] for n in range(200)]
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for batch in batches:
+                backend.put_many(batch)
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    torn = 0
+    while not done.is_set():
+        found = backend.get_many("ab")
+        torn += len({content(entry) for entry in found.values()}) > 1 or len(found) == 1
+    writer.join()
+
+    assert content(backend.get("b")) == bytes([199])
+    assert not torn or not case.atomic
+
+
+# scan
+
+
+def test_scan_lists_in_the_order_of_keys(backend):
+    names = ["b", "a/2", "a/10", "a", "B", "a-1", "a_1", "a/1/x", "_", "~"]
+    for name in names:
+        backend.put(name, payload())
+
+    assert keys(backend) == sorted(names)
+
+
+def test_scan_tells_size_and_expiry(backend, clock):
+    backend.put("a", payload(bytes(7)), ttl=60)
+    backend.put("b", payload(bytes(300_000)))
+
+    assert list(backend.scan("")) == [Listing("a", 7, pytest.approx(clock() + 60)), Listing("b", 300_000, None)]
+
+
+@pytest.mark.parametrize("prefix", ["a_", "a%", "a/", "a*", "a?", "a[", "a\\", "a", "a.b", "A", "a/b/c", "zz"])
+def test_a_prefix_is_literal(backend, prefix):
+    names = ["a", "a_b", "axb", "a%b", "a/b", "a/b/c", "a*b", "a?b", "a[b", "a\\b", "a.b", "A/b", "b", "zz~", "z"]
+    for name in names:
+        backend.put(name, payload())
+
+    assert keys(backend, prefix) == sorted(name for name in names if name.startswith(prefix))
+
+
+def test_scan_lists_more_than_a_page(backend):
+    names = [f"p/{number:05}" for number in range(1_201)]
+    backend.put_many([Put(name, payload()) for name in [*names, "o", "q"]])
+
+    assert keys(backend, "p/") == names
+
+
+def test_what_scan_lists_may_be_deleted_meanwhile(backend):
+    names = [f"p/{number:05}" for number in range(1_201)]
+    backend.put_many([Put(name, payload()) for name in names])
+
+    assert sum(backend.delete(listing.key) for listing in backend.scan("p/")) == 1_201
+
+    assert keys(backend) == []
+
+
+# the rest
+
+
+def test_a_backend_that_works_answers_a_ping(backend):
+    backend.ping()
+    backend.put("a", payload())
+    backend.ping()
+
+
+def test_a_closed_backend_opens_again(backend):
+    backend.put("a", payload(b"1"))
+    backend.put("b", payload(bytes(300_000)))
+
+    backend.close()
+    backend.close()
+
+    assert content(backend.get("a")) == b"1"
+    backend.close()
+    backend.put("b", payload(bytes(300_001)))
+    assert content(backend.get("b")) == bytes(300_001)
+
+
+def test_an_entry_stays_readable_after_close(backend):
+    backend.put("a", payload(bytes(300_000)))
+    entry = backend.get("a")
+
+    backend.close()
+
+    assert content(entry) == bytes(300_000)
+
+
+def test_stats_are_plain_json_and_count(backend, clock):
+    backend.put("a", payload(bytes(10)))
+    backend.put("b", payload(bytes(300_000)))
+    backend.put("gone", payload(bytes(5)), ttl=1)
+    clock.advance(2)
+
+    stats = json.loads(json.dumps(dict(backend.stats())))
+
+    assert (stats["entries"], stats["bytes"]) == (2, 300_010)
+    assert stats["location"]
+
+
+def test_instances_share_what_they_keep_or_keep_it_apart(case, backend, tmp_path, clock):
+    other = case.make(tmp_path, clock)
+    etag = backend.put("a", payload(bytes(300_000)))
+
+    seen = other.get("a")
+
+    assert (seen is not None) == case.shared
+    assert seen is None or (seen.etag, content(seen)) == (etag, bytes(300_000))
+    other.close()
+
+
+@pytest.mark.parametrize("count", [0, 3, 1_100])
+def test_purge_removes_what_expired_and_nothing_else(purger, clock, count):
+    purger.put_many([Put(f"gone/{number}", payload(), 10) for number in range(count)])
+    purger.put("gone/big", payload(bytes(300_000)), 10)
+    purger.put("stays", payload(bytes(300_000)), 20)
+    purger.put("ever", payload())
+    clock.advance(11)
+
+    assert purger.purge() == count + 1
+
+    assert keys(purger) == ["ever", "stays"]
+    assert purger.purge() == 0
+    assert content(purger.get("stays")) == bytes(300_000)

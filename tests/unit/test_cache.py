@@ -1,0 +1,222 @@
+"""The process cache: bounded by bytes, least recently used first, one load per key."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dash_statemanager.cache import OVERHEAD, Cached, ProcessCache
+from dash_statemanager.codecs import Codecs
+from dash_statemanager.errors import BackendUnavailable
+
+FROZEN = Codecs(compression="none", keys=[b"k"]).freeze("value")
+
+
+def cached(nbytes: int = 0, ttl: float | None = None, touched: float = 0.0) -> Cached:
+    return Cached(replace(FROZEN, nbytes=nbytes), ttl, touched)
+
+
+def nothing(keys: list[str]) -> dict[str, Cached]:
+    return {}
+
+
+@pytest.fixture
+def cache(clock: Any) -> ProcessCache:
+    return ProcessCache(3 * (100 + OVERHEAD), clock)
+
+
+def kept(cache: ProcessCache, *keys: str) -> list[str]:
+    return [key for key in keys if cache.get(key) is not None]
+
+
+def test_what_was_put_is_there(cache: ProcessCache) -> None:
+    value = cached()
+    cache.put("a", value)
+    assert cache.get("a") is value
+    assert cache.get("b") is None
+
+
+def test_what_was_not_used_for_longest_goes_first(cache: ProcessCache) -> None:
+    for key in "abc":
+        cache.put(key, cached(100))
+    cache.get("a")
+    cache.put("d", cached(100))
+    assert kept(cache, "a", "b", "c", "d") == ["a", "c", "d"]
+
+
+def test_the_bound_counts_bytes_with_what_an_entry_costs_besides(cache: ProcessCache) -> None:
+    for number in range(50):
+        cache.put(str(number), cached(number * 10))
+    figures = cache.stats()
+    assert 0 < figures["bytes"] <= figures["max_bytes"] == 3 * (100 + OVERHEAD)
+
+
+def test_bytes_are_given_back(cache: ProcessCache) -> None:
+    for _ in range(10):
+        cache.put("a", cached(100))
+    cache.put("b", cached(50))
+    assert cache.stats()["bytes"] == 150 + 2 * OVERHEAD
+    cache.remove(["a", "missing"])
+    cache.discard("b")
+    assert (cache.stats()["bytes"], cache.stats()["entries"]) == (0, 0)
+
+
+def test_one_that_is_larger_than_all_is_not_kept_and_pushes_nothing_out(cache: ProcessCache) -> None:
+    cache.put("a", cached(100))
+    cache.put("b", cached(10_000))
+    assert kept(cache, "a", "b") == ["a"]
+
+
+def test_a_larger_one_in_place_of_a_kept_one_leaves_no_old_value(cache: ProcessCache) -> None:
+    cache.put("a", cached(100))
+    cache.put("a", cached(10_000))
+    assert cache.get("a") is None
+
+
+def test_discard_lets_go_of_all_keys_with_a_prefix(cache: ProcessCache) -> None:
+    for key in ("s/1", "s/2", "t/1"):
+        cache.put(key, cached())
+    cache.discard("s/")
+    assert kept(cache, "s/1", "s/2", "t/1") == ["t/1"]
+
+
+def test_what_must_have_expired_in_the_backend_is_loaded_again(clock: Any, cache: ProcessCache) -> None:
+    cache.put("a", cached(ttl=10, touched=clock()))
+    clock.advance(9)
+    assert kept(cache, "a") == ["a"]
+    clock.advance(1)
+    assert kept(cache, "a") == []
+
+
+def test_a_touch_is_due_when_a_tenth_of_the_lifetime_is_used_up() -> None:
+    value = cached(ttl=100, touched=1000)
+    assert not value.needs_touch(1009.9)
+    assert value.needs_touch(1010)
+    assert not cached(ttl=None).needs_touch(1e12)
+
+
+def test_fetch_loads_what_is_missing_in_one_call(cache: ProcessCache) -> None:
+    calls: list[list[str]] = []
+
+    def load(keys: list[str]) -> dict[str, Cached]:
+        calls.append(keys)
+        return {key: cached() for key in keys if key != "gone"}
+
+    cache.put("a", cached())
+    assert sorted(cache.fetch(["a", "b", "c", "gone", "b"], load)) == ["a", "b", "c"]
+    assert sorted(cache.fetch(["a", "b", "c"], load)) == ["a", "b", "c"]
+    assert calls == [["b", "c", "gone"]]
+    assert {name: cache.stats()[name] for name in ("hits", "misses")} == {"hits": 4, "misses": 3}
+
+
+def test_a_hundred_threads_that_miss_together_load_once(cache: ProcessCache) -> None:
+    value = cached()
+    loads: list[list[str]] = []
+    entered, go = threading.Event(), threading.Event()
+
+    def load(keys: list[str]) -> dict[str, Cached]:
+        loads.append(keys)
+        entered.set()
+        go.wait(10)
+        return {"a": value}
+
+    with ThreadPoolExecutor(100) as pool:
+        first = pool.submit(cache.fetch, ["a"], load)
+        entered.wait(10)
+        rest = [pool.submit(cache.fetch, ["a"], load) for _ in range(99)]
+        go.set()
+        results = [future.result(10) for future in [first, *rest]]
+    assert loads == [["a"]]
+    assert all(result == {"a": value} for result in results)
+
+
+@pytest.mark.parametrize("max_bytes", [0, 1_000_000])
+def test_threads_share_a_load_even_if_nothing_is_kept(clock: Any, max_bytes: int) -> None:
+    cache, value = ProcessCache(max_bytes, clock), cached()
+    entered, go, loads = threading.Event(), threading.Event(), []
+
+    def load(keys: list[str]) -> dict[str, Cached]:
+        loads.append(keys)
+        entered.set()
+        go.wait(10)
+        return dict.fromkeys(keys, value)
+
+    def ask_for_two(keys: list[str]) -> dict[str, Cached]:
+        go.set()
+        return dict.fromkeys(keys, value)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.fetch, ["a"], load)
+        entered.wait(10)
+        second = pool.submit(cache.fetch, ["a", "b"], ask_for_two)  # loads "b", waits for "a"
+        assert second.result(10) == {"a": value, "b": value}
+        assert first.result(10) == {"a": value}
+    assert loads == [["a"]]
+    assert cache.stats()["entries"] == (2 if max_bytes else 0)
+
+
+def test_a_failure_reaches_all_who_wait_and_the_next_try_loads_again(cache: ProcessCache) -> None:
+    entered, go = threading.Event(), threading.Event()
+    waiting = threading.Barrier(9)
+
+    def fail(keys: list[str]) -> dict[str, Cached]:
+        entered.set()
+        go.wait(10)
+        raise BackendUnavailable("the network is down")
+
+    def wait_for_a(keys: list[str]) -> dict[str, Cached]:
+        assert "a" not in keys  # it is being loaded
+        waiting.wait(10)
+        return {}
+
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(cache.fetch, ["a"], fail)
+        entered.wait(10)
+        rest = [pool.submit(cache.fetch, ["a", str(number)], wait_for_a) for number in range(8)]
+        waiting.wait(10)
+        go.set()
+        for future in [first, *rest]:
+            with pytest.raises(BackendUnavailable, match="the network is down"):
+                future.result(10)
+    assert cache.fetch(["a"], lambda keys: {"a": cached()}).keys() == {"a"}
+
+
+def test_two_that_wait_for_each_other_do_not_wait_for_ever(cache: ProcessCache) -> None:
+    together = threading.Barrier(2)
+
+    def load(keys: list[str]) -> dict[str, Cached]:
+        together.wait(10)
+        return {key: cached() for key in keys}
+
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(cache.fetch, keys, load) for keys in (["a", "b"], ["c", "b", "a"])]
+        assert [sorted(future.result(10)) for future in futures] == [["a", "b"], ["a", "b", "c"]]
+
+
+def test_what_was_deleted_while_it_was_loaded_is_not_kept(cache: ProcessCache) -> None:
+    def load(keys: list[str]) -> dict[str, Cached]:
+        cache.discard("s/")
+        return {"s/1": cached()}
+
+    assert cache.fetch(["s/1"], load).keys() == {"s/1"}
+    assert cache.fetch(["s/1"], nothing) == {}
+
+
+def test_many_threads_leave_the_count_of_bytes_right(clock: Any) -> None:
+    cache = ProcessCache(20 * (100 + OVERHEAD), clock)
+
+    def work(seed: int) -> None:
+        for step in range(300):
+            key = str((seed * 7 + step * 13) % 40)
+            cache.fetch([key], lambda keys: {key: cached(100) for key in keys})
+            if step % 5 == 0:
+                cache.discard(key)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    figures = cache.stats()
+    assert figures["bytes"] == figures["entries"] * (100 + OVERHEAD) <= figures["max_bytes"]

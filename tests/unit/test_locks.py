@@ -1,0 +1,165 @@
+"""Locks and leases: one holder at a time, across threads and processes, and none for ever."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dash_statemanager.backends.base import Backend
+from dash_statemanager.backends.memory import MemoryBackend
+from dash_statemanager.backends.sql import SqlBackend
+from dash_statemanager.errors import LockTimeout
+from dash_statemanager.locks import Locks
+
+HOLD = """
+import sys
+from dash_statemanager.backends.sql import SqlBackend
+from dash_statemanager.locks import Locks
+with Locks(lambda backend=SqlBackend(sys.argv[1]): backend, "test").lock("door", lease=float(sys.argv[2])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+COUNT = """
+import pathlib, sys
+from dash_statemanager.backends.sql import SqlBackend
+from dash_statemanager.locks import Locks
+locks, counter = Locks(lambda backend=SqlBackend(sys.argv[1]): backend, "test"), pathlib.Path(sys.argv[2])
+for _ in range(25):
+    with locks.lock("door"):
+        counter.write_text(str(int(counter.read_text()) + 1))
+"""
+
+
+@pytest.fixture
+def backend() -> Backend:
+    return MemoryBackend()
+
+
+@pytest.fixture
+def locks(backend: Backend) -> Locks:
+    return Locks(lambda: backend, "test")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'locks.db'}"
+
+
+def start(script: str, *args: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, *args]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
+
+
+def is_free(locks: Locks, name: str = "door") -> bool:
+    try:
+        with locks.lock(name, timeout=0):
+            return True
+    except LockTimeout:
+        return False
+
+
+def test_a_lock_is_held_for_the_time_of_the_block(locks: Locks) -> None:
+    with locks.lock("door"):
+        assert not is_free(locks)
+        assert is_free(locks, "window")
+    assert is_free(locks)
+
+
+def test_a_lock_is_free_after_an_error_too(locks: Locks) -> None:
+    with pytest.raises(ZeroDivisionError), locks.lock("door"):
+        raise ZeroDivisionError
+    assert is_free(locks)
+
+
+def test_who_waits_too_long_is_told_the_name_and_the_time(locks: Locks) -> None:
+    with locks.lock("door"), pytest.raises(LockTimeout, match=r"'door' was not free within 0\.02 s"):  # noqa: SIM117
+        with locks.lock("door", timeout=0.02):
+            pass
+
+
+def test_apps_of_other_namespaces_have_locks_of_their_own(backend: Backend, locks: Locks) -> None:
+    with locks.lock("door"):
+        assert is_free(Locks(lambda: backend, "other"))
+
+
+def test_threads_hold_it_one_at_a_time(locks: Locks) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        with locks.lock("door"):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.001)  # gives others the chance to come in
+            inside.remove(number)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(48)))
+    assert most == [1] * 48
+
+
+def test_processes_hold_it_one_at_a_time(url: str, tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    processes = [start(COUNT, url, str(counter)) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    for process in processes:
+        process.communicate()
+    assert counter.read_text() == "75"
+
+
+def test_a_lock_whose_holder_was_killed_is_free_after_its_lease(url: str) -> None:
+    backend = SqlBackend(url)
+    locks = Locks(lambda: backend, "test")
+    holder = start(HOLD, url, "1.5")
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert not is_free(locks)
+    holder.kill()
+    holder.communicate()
+    with locks.lock("door", timeout=10):
+        pass
+    backend.close()
+
+
+def test_a_living_holder_keeps_it_longer_than_its_lease(url: str) -> None:
+    backend = SqlBackend(url)
+    locks = Locks(lambda: backend, "test")
+    holder = start(HOLD, url, "0.6")
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(LockTimeout), locks.lock("door", timeout=1.5):
+        pass
+    holder.communicate("done")
+    assert is_free(locks)
+    backend.close()
+
+
+def test_who_lost_the_lock_does_not_free_it_for_the_one_who_has_it_now(
+    make_sqlite: Callable[[], SqlBackend], clock: Callable[[], float]
+) -> None:
+    backend = make_sqlite()
+    locks = Locks(lambda: backend, "test")
+    slow = locks.lock("door", lease=1000)
+    slow.__enter__()
+    clock.advance(1001)  # type: ignore[attr-defined]  # asleep for longer than the lease
+    with locks.lock("door", timeout=0, lease=1000):
+        slow.__exit__(None, None, None)
+        clock.advance(1)  # type: ignore[attr-defined]
+        assert not is_free(locks)
+
+
+def test_a_lease_ends_by_itself(clock: Callable[[], float]) -> None:
+    backend = MemoryBackend(clock)
+    locks = Locks(lambda: backend, "test")
+    assert locks.try_lease("prune", 300)
+    assert not locks.try_lease("prune", 300)
+    clock.advance(300)  # type: ignore[attr-defined]
+    assert locks.try_lease("prune", 300)

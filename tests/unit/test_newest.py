@@ -1,0 +1,69 @@
+"""Stores by name are what was written last, patches included, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from dash import Patch
+
+from dash_statemanager.api import ensure_session_context
+from dash_statemanager.definitions import StoreDefinition
+from dash_statemanager.manager import StateManager
+from dash_statemanager.newest import SETTLE_AT
+from dash_statemanager.patches import Operations
+
+LOG = StoreDefinition("log")
+
+
+@pytest.fixture(autouse=True)
+def session() -> Iterator[None]:
+    with ensure_session_context("me"):
+        yield
+
+
+def append(manager: StateManager, number: int) -> None:
+    patch = Patch()
+    patch["lines"].append(number)
+    manager.write_many([(LOG, Operations(patch.to_plotly_json()["operations"]))])
+
+
+def pending(manager: StateManager) -> int:
+    scope = manager.access.to_write("session")
+    head = manager.versions.heads.read({"it": manager.versions.keys.head(scope, LOG.digest)})["it"]
+    return len(head.patches)
+
+
+def test_no_patch_is_lost_however_many_there_are(manager: StateManager) -> None:
+    manager.write_many([(LOG, {"lines": []})])
+    for number in range(2 * SETTLE_AT + 5):
+        append(manager, number)
+    assert manager.get_store_data("log") == {"lines": list(range(2 * SETTLE_AT + 5))}
+    assert pending(manager) < SETTLE_AT
+
+
+def test_parallel_patches_are_all_there_when_one_settles(manager: StateManager) -> None:
+    manager.write_many([(LOG, {"lines": []})])
+
+    def work(first: int) -> None:
+        with ensure_session_context("me"):
+            for number in range(first, first + SETTLE_AT // 2):
+                append(manager, number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(0, 4000, 1000)))
+    expected = [first + number for first in range(0, 4000, 1000) for number in range(SETTLE_AT // 2)]
+    assert sorted(manager.get_store_data("log")["lines"]) == expected
+
+
+def test_patches_on_nothing_settle_too(manager: StateManager) -> None:
+    for number in range(SETTLE_AT):
+        append(manager, number)
+    assert manager.get_store_data("log") == {"lines": list(range(SETTLE_AT))}
+    assert pending(manager) == 0
+
+
+def test_several_stores_are_read_together(manager: StateManager) -> None:
+    manager.set_stores({"a": 1, "b": {"x": 2}})
+    assert manager.get_stores(["a", "b", "missing"]) == {"a": 1, "b": {"x": 2}}
