@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import requests
 from dash import Dash, Input, Output, State, html
-from waitress.server import create_server
+from werkzeug.serving import make_server
 
 from dash_statemanager import ServerStore, get_store
 
@@ -52,8 +52,8 @@ def make_app(kind: str) -> Dash:
 def serve(app: Any, kind: str) -> tuple[Any, Any, int]:
     """How to run and stop a real server, and its port."""
     if kind == "flask":
-        server = create_server(app.server, host="127.0.0.1", port=0)
-        return server.run, server.close, int(server.effective_port)
+        server = make_server("127.0.0.1", 0, app.server, threaded=True)
+        return server.serve_forever, server.shutdown, server.port
     import uvicorn
 
     listener = socket.socket()
