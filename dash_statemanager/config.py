@@ -31,9 +31,17 @@ class Settings(BaseSettings):
     """All settings. In Python the names are lower case without the prefix; everywhere else `STATE_<NAME>`.
 
     Attributes:
-        backend: Where values live: `memory` or `database`.
+        backend: Where values live: `client`, `memory`, `database`, `redis`, `gcs` or `flask-caching`.
         database_url: Any SQLAlchemy URL. Also read from `SESSION_DB_URI`; `CLOUD_RUN_SESSION_DB_PATH` names a
             SQLite file.
+        redis_url: `redis://` or `rediss://`, `redis+cluster://` or `rediss+cluster://`, `redis+sentinel://`.
+        gcs_bucket: Name of a Google Cloud Storage bucket. Also `GCS_BUCKET`.
+        flask_cache: A `flask_caching.Cache`, or where to import it: `module:name`.
+        pool_size: Most connections that one process opens to a server.
+        timeout: Seconds that a server may stay silent before it counts as unavailable.
+        fallback: What happens to values while the backend is unavailable: `error`, or `client`: they travel to the
+            browser as with `dcc.Store`.
+        encryption_key: Encrypts payloads at rest. A list rotates: the first encrypts, all decrypt.
         namespace: First part of every key, cookie name and lock: several apps can share one server.
         ttl_default: Lifetime of a value after its last use, in seconds. Also `SESSION_TTL_DAYS`, in days.
         enable_user_isolation: False puts everybody into one shared scope.
@@ -57,6 +65,13 @@ class Settings(BaseSettings):
 
     backend: str = "database"
     database_url: str = "sqlite:///state.db"
+    redis_url: str = Field("redis://localhost:6379/0", repr=False)
+    gcs_bucket: str | None = None
+    flask_cache: Any = Field(None, repr=False)
+    pool_size: int = Field(16, ge=1)
+    timeout: float = Field(1.5, gt=0)
+    fallback: Literal["error", "client"] = "error"
+    encryption_key: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), repr=False)
     namespace: str = Field("dash", pattern=r"^[A-Za-z0-9_.-]{1,32}$")
     ttl_default: float = Field(DAY, gt=0)
     enable_user_isolation: bool = True
@@ -73,7 +88,7 @@ class Settings(BaseSettings):
     identity: str = Field("cookie", pattern=r"^(cookie|iap|header:[A-Za-z0-9-]+|[\w.]+:\w+)$")
     prune_interval: float = Field(300, gt=0)
 
-    @field_validator("secret_key", mode="before")
+    @field_validator("secret_key", "encryption_key", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
@@ -101,7 +116,7 @@ class _Given:
     value: Any
 
     def __str__(self) -> str:
-        secret = self.key.lower().endswith("secret_key")
+        secret = self.key.lower().endswith(("secret_key", "encryption_key"))
         return f"{self.key} = {'***' if secret else repr(self.raw)} in {self.source}"
 
 
@@ -109,6 +124,7 @@ KEYS = {PREFIX + name.upper(): name for name in Settings.model_fields}
 OTHER_KEYS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     "SESSION_DB_URI": ("database_url", str),
     "CLOUD_RUN_SESSION_DB_PATH": ("database_url", "sqlite:///{}".format),
+    "GCS_BUCKET": ("gcs_bucket", str),
     "SESSION_TTL_DAYS": ("ttl_default", lambda days: float(days) * DAY),
 }
 """The keys that Cloud Run templates use, in their own units. Where the same source has ours, ours counts."""

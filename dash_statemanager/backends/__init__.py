@@ -23,8 +23,12 @@ class _Place(NamedTuple):
 
 
 _PLACES = {
+    "client": _Place("client", "ClientBackend", "dash-statemanager"),
     "database": _Place("sql", "SqlBackend", "sqlalchemy"),
+    "flask-caching": _Place("flask_caching", "FlaskCachingBackend", "'dash-statemanager[flask-caching]'"),
+    "gcs": _Place("gcs", "GcsBackend", "'dash-statemanager[gcs]'"),
     "memory": _Place("memory", "MemoryBackend", "dash-statemanager"),
+    "redis": _Place("redis", "RedisBackend", "'dash-statemanager[redis]'"),
 }
 
 

@@ -25,7 +25,7 @@ def test_a_backend_is_opened_by_its_name(name, url):
 
 
 def test_an_unknown_backend_is_an_error_that_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"STATE_BACKEND = 'redsi'.*database, memory"):
+    with pytest.raises(ConfigError, match=r"STATE_BACKEND = 'redsi'.*database, .*redis"):
         open_backend(Settings(backend="redsi"))
 
 

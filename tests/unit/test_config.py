@@ -39,6 +39,13 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert load(environ={}).model_dump() == {
         "backend": "database",
         "database_url": "sqlite:///state.db",
+        "redis_url": "redis://localhost:6379/0",
+        "gcs_bucket": None,
+        "flask_cache": None,
+        "pool_size": 16,
+        "timeout": 1.5,
+        "fallback": "error",
+        "encryption_key": (),
         "namespace": "dash",
         "ttl_default": 86400,
         "enable_user_isolation": True,
@@ -62,6 +69,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
     [
         ({"SESSION_DB_URI": "sqlite:///other.db"}, "database_url", "sqlite:///other.db"),
         ({"CLOUD_RUN_SESSION_DB_PATH": "/mnt/state.db"}, "database_url", "sqlite:////mnt/state.db"),
+        ({"GCS_BUCKET": "states"}, "gcs_bucket", "states"),
+        ({"STATE_ENCRYPTION_KEY": "new, old"}, "encryption_key", ("new", "old")),
         ({"SESSION_TTL_DAYS": "0.5"}, "ttl_default", 43200),
         ({"SESSION_TTL_DAYS": "2", "STATE_TTL_DEFAULT": "5"}, "ttl_default", 5),
         ({"STATE_ENABLE_USER_ISOLATION": "false"}, "enable_user_isolation", False),
