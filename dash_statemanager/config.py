@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(16, ge=1)
     timeout: float = Field(1.5, gt=0)
     fallback: Literal["error", "client"] = "error"
-    encryption_key: tuple[Annotated[str, Field(min_length=1)], ...] = Field((), repr=False)
+    encryption_key: tuple[Annotated[str, Field(min_length=16)], ...] = Field((), repr=False)
     namespace: str = Field("dash", pattern=r"^[A-Za-z0-9_.-]{1,32}$")
     ttl_default: float = Field(DAY, gt=0)
     enable_user_isolation: bool = True

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .backends.base import ABSENT, Backend, BytesPayload, Purges
+from .backends.base import ABSENT, Backend, BytesPayload
+from .backends.wrapper import purger
 from .errors import BackendError, Conflict
 from .heads import Head
 from .locks import Locks
@@ -85,7 +86,8 @@ class Pruner:
 
     def prune(self) -> int:
         """Removes what has expired and orphans, at once; returns how many."""
-        return self._backend.purge() if isinstance(self._backend, Purges) else 0
+        purges = purger(self._backend)
+        return purges.purge() if purges else 0
 
     def prune_if_due(self) -> None:
         """Starts a prune in the background if the interval is over and no other worker is at it."""

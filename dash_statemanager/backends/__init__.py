@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConfigError, MissingExtra
+from .breaker import Breaker
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -30,6 +31,7 @@ _PLACES = {
     "memory": _Place("memory", "MemoryBackend", "dash-statemanager"),
     "redis": _Place("redis", "RedisBackend", "'dash-statemanager[redis]'"),
 }
+_ENCRYPTED = _Place("encrypted", "Encrypted", "'dash-statemanager[encryption]'")
 
 
 def open_backend(settings: Settings, clock: Callable[[], float] = time.time) -> Backend:
@@ -49,12 +51,14 @@ def open_backend(settings: Settings, clock: Callable[[], float] = time.time) -> 
         known = ", ".join(sorted(_PLACES))
         raise ConfigError(f"STATE_BACKEND = {settings.backend!r} is not a backend", f"Known are: {known}") from None
     backend: Backend = _load(place).from_settings(settings, clock)
-    return backend
+    if settings.encryption_key and backend.reach != "process":
+        backend = _load(_ENCRYPTED)(backend, settings.encryption_key)
+    return Breaker(backend) if backend.reach == "network" else backend
 
 
 def _load(place: _Place) -> Any:
     try:
         return getattr(importlib.import_module("." + place.module, __name__), place.name)
     except ModuleNotFoundError as exc:
-        what = f"the backend of {place.name} needs {exc.name}, which is not installed"
+        what = f"{place.name} needs {exc.name}, which is not installed"
         raise MissingExtra(what, f"pip install {place.install}") from exc

@@ -8,10 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, final
+from typing import Any, Literal, Protocol, final
 
 from ..errors import BackendError, Conflict
 
+Reach = Literal["process", "machine", "network"]
 Buffer = Any  # bytes, bytearray, memoryview, mmap or pyarrow.Buffer: whatever memoryview() takes
 
 
@@ -101,6 +102,8 @@ class Backend(ABC):
 
     name: str
     """The word for `STATE_BACKEND`."""
+    reach: Reach = "network"
+    """How far away the payloads are: on a `network` they may be away while this process goes on."""
 
     @abstractmethod
     def get(self, key: str) -> Entry | None:

@@ -30,6 +30,7 @@ class MemoryBackend(Backend, Purges):
     """
 
     name = "memory"
+    reach = "process"
 
     def __init__(self, clock: Callable[[], float] = time.time, namespace: str = "dash") -> None:
         self._clock = clock

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from dash_statemanager.backends.base import Backend, Purges
+from dash_statemanager.backends.breaker import Breaker
+from dash_statemanager.backends.encrypted import Encrypted
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
 
@@ -44,9 +46,15 @@ class Case:
     purges: bool = True
 
 
+def sqlite(folder: Path, clock: Clock) -> SqlBackend:
+    return SqlBackend(f"sqlite:///{folder / 'state.db'}", clock)
+
+
 CASES = [
     Case("memory", lambda folder, clock: MemoryBackend(clock), shared=False),
-    Case("sqlite", lambda folder, clock: SqlBackend(f"sqlite:///{folder / 'state.db'}", clock)),
+    Case("sqlite", sqlite),
+    Case("encrypted", lambda folder, clock: Encrypted(sqlite(folder, clock), ["a key for the tests"]), purges=False),
+    Case("breaker", lambda folder, clock: Breaker(sqlite(folder, clock)), purges=False),
 ]
 
 

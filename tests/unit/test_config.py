@@ -70,7 +70,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ({"SESSION_DB_URI": "sqlite:///other.db"}, "database_url", "sqlite:///other.db"),
         ({"CLOUD_RUN_SESSION_DB_PATH": "/mnt/state.db"}, "database_url", "sqlite:////mnt/state.db"),
         ({"GCS_BUCKET": "states"}, "gcs_bucket", "states"),
-        ({"STATE_ENCRYPTION_KEY": "new, old"}, "encryption_key", ("new", "old")),
+        ({"STATE_ENCRYPTION_KEY": "n" * 16 + ", " + "o" * 16}, "encryption_key", ("n" * 16, "o" * 16)),
         ({"SESSION_TTL_DAYS": "0.5"}, "ttl_default", 43200),
         ({"SESSION_TTL_DAYS": "2", "STATE_TTL_DEFAULT": "5"}, "ttl_default", 5),
         ({"STATE_ENABLE_USER_ISOLATION": "false"}, "enable_user_isolation", False),

@@ -59,6 +59,7 @@ class SqlBackend(Backend, Purges):
         self._boot_id = boot_id
         self._database = Database(dialect_for(url))
         self._files = self._database.dialect.files
+        self.reach = "network" if self._files is None else "machine"
         self._sql = self._database.statements
         self._settler = Settler(self._settle)
         self._obsolete: deque[str] = deque()

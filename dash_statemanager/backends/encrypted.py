@@ -1,0 +1,104 @@
+"""Payloads encrypted at rest: whoever reads the backend learns sizes and times, and can't move what is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import blake2b, sha256
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ..errors import CorruptPayload
+from .base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Put
+from .wrapper import Wrapper
+
+__all__ = ["Encrypted"]
+
+MAGIC = b"DSE\x01"
+KEY_ID, NONCE, TAG = 4, 12, 16
+OVERHEAD = len(MAGIC) + KEY_ID + NONCE + TAG
+
+
+class Encrypted(Wrapper):
+    """Encrypts with AES-256-GCM what another backend keeps, bound to its key: scope, store and version.
+
+    Each key of an entry has a cipher key of its own, so that random nonces can't run out. What is there in plain, or
+    under another key than it was written, is refused as corrupt.
+
+    Args:
+        inner: The backend that keeps the bytes.
+        secrets: The first encrypts, all decrypt.
+    """
+
+    def __init__(self, inner: Backend, secrets: Sequence[str]) -> None:
+        super().__init__(inner)
+        masters = [sha256(f"encryption {secret}".encode()).digest() for secret in secrets]
+        self._masters = {blake2b(master, digest_size=KEY_ID).digest(): master for master in masters}
+        self._first = next(iter(self._masters))
+
+    def get(self, key: str) -> Entry | None:
+        entry = self.inner.get(key)
+        return None if entry is None else self._opened(key, entry)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        return {key: self._opened(key, entry) for key, entry in self.inner.get_many(keys).items()}
+
+    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
+        return self.inner.put(key, self._sealed(key, payload), ttl, expect=expect)
+
+    def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
+        return self.inner.put_many(
+            [replace(put, payload=self._sealed(put.key, put.payload)) for put in puts], delete=delete
+        )
+
+    def scan(self, prefix: str) -> Iterator[Listing]:
+        for row in self.inner.scan(prefix):
+            yield replace(row, nbytes=row.nbytes - OVERHEAD)
+
+    def stats(self) -> Mapping[str, object]:
+        found: Mapping[str, Any] = self.inner.stats()
+        return {**found, "bytes": found["bytes"] - found["entries"] * OVERHEAD} if "bytes" in found else found
+
+    def _sealed(self, key: str, payload: Payload) -> Payload:
+        nonce = os.urandom(NONCE)
+        text = _cipher(self._masters[self._first], key).encrypt(nonce, _whole(payload.parts()), key.encode())
+        return _Sealed(MAGIC + self._first + nonce, text)
+
+    def _opened(self, key: str, entry: Entry) -> Entry:
+        sealed = memoryview(_whole(entry.payload.parts()))
+        head, nonce, text = sealed[:8], sealed[8 : 8 + NONCE], sealed[8 + NONCE :]
+        master = self._masters.get(bytes(head[len(MAGIC) :])) if head[: len(MAGIC)] == MAGIC else None
+        if len(text) < TAG or master is None:
+            raise CorruptPayload(
+                f"{key!r} was not encrypted with a key of STATE_ENCRYPTION_KEY",
+                "Add the key that it was written with, or start with a new STATE_NAMESPACE",
+            )
+        try:
+            plain = _cipher(master, key).decrypt(nonce, text, key.encode())
+        except InvalidTag as exc:
+            raise CorruptPayload(f"{key!r} was changed, or moved here from another place") from exc
+        return replace(entry, payload=BytesPayload(plain))
+
+
+class _Sealed:
+    """Two pieces, so that a large text is not copied to put its head before it."""
+
+    def __init__(self, *parts: Buffer) -> None:
+        self._parts = parts
+        self.nbytes = sum(map(len, parts))
+
+    def parts(self) -> Sequence[Buffer]:
+        return self._parts
+
+
+@lru_cache(4096)
+def _cipher(master: bytes, key: str) -> AESGCM:
+    return AESGCM(blake2b(key.encode(), key=master, digest_size=32).digest())
+
+
+def _whole(parts: Sequence[Buffer]) -> Buffer:
+    return memoryview(parts[0]).cast("B") if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,128 @@
+"""The circuit breaker: one request waits for a backend that is away, the others are told at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+import pytest
+
+from dash_statemanager.backends.base import BytesPayload, Entry, Put
+from dash_statemanager.backends.breaker import Breaker
+from dash_statemanager.backends.memory import MemoryBackend
+from dash_statemanager.backends.wrapper import Wrapper
+from dash_statemanager.errors import BackendFull, BackendUnavailable, Conflict
+from tests.servers.base import wait_until
+
+
+class Line(Wrapper):
+    """A memory backend at the end of a line that may be cut; counts what comes through."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBackend())
+        self.error: Exception | None = None
+        self.asked = self.pinged = 0
+
+    def get(self, key: str) -> Entry | None:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return self.inner.get(key)
+
+    def ping(self) -> None:
+        self.pinged += 1
+        if self.error:
+            raise self.error
+
+
+OPERATIONS = {
+    "get": lambda b: b.get("a"),
+    "get_many": lambda b: b.get_many(["a"]),
+    "put": lambda b: b.put("a", BytesPayload(b"")),
+    "put_many": lambda b: b.put_many([Put("a", BytesPayload(b""))]),
+    "delete": lambda b: b.delete("a"),
+    "touch": lambda b: b.touch("a", 1),
+    "scan": lambda b: list(b.scan("")),
+    "ping": lambda b: b.ping(),
+}
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def breaker(line):
+    breaker = Breaker(line)
+    yield breaker
+    breaker.close()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_after_one_failure_nothing_is_asked_until_it_is_back(line, breaker, operation):
+    line.error = BackendUnavailable("the line is cut", "Mend it")
+    with pytest.raises(BackendUnavailable):
+        breaker.get("a")
+    for _ in range(100):
+        with pytest.raises(BackendUnavailable, match=r"the line is cut \(for \d s now\)\. Mend it"):
+            operation(breaker)
+    assert line.asked == 1
+    line.error = None
+    wait_until(lambda: operation(breaker) or True, 5)
+
+
+def test_it_says_once_that_it_is_away_and_once_that_it_is_back(line, breaker, caplog):
+    caplog.set_level(logging.WARNING)
+    line.error = BackendUnavailable("the line is cut")
+    for _ in range(3):
+        with pytest.raises(BackendUnavailable):
+            breaker.get("a")
+    assert breaker.stats()["away"] == "the line is cut."
+    line.error = None
+    wait_until(lambda: "entries" in breaker.stats(), 5)
+    assert [record.message.split(":")[0].split(" after")[0] for record in caplog.records] == [
+        "the backend is away, what needs it fails at once until it is back",
+        "the backend is back",
+    ]
+
+
+@pytest.mark.parametrize("error", [Conflict("another was faster"), BackendFull("no room"), KeyError("a")])
+def test_other_errors_leave_it_closed(line, breaker, error):
+    line.error = error
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            breaker.get("a")
+    assert (line.asked, line.pinged) == (3, 0)
+
+
+def test_a_backend_that_answers_with_another_error_is_back(line, breaker):
+    line.error = BackendUnavailable("the line is cut")
+    with pytest.raises(BackendUnavailable):
+        breaker.get("a")
+    line.error = BackendFull("no room")
+    wait_until(lambda: line.pinged and "entries" in breaker.stats(), 5)
+
+
+def test_no_thread_stays_after_it_is_back_or_closed(line, breaker):
+    line.error = BackendUnavailable("the line is cut")
+    with pytest.raises(BackendUnavailable):
+        breaker.get("a")
+    assert "dash-statemanager-breaker" in {thread.name for thread in threading.enumerate()}
+    breaker.close()
+    wait_until(lambda: "dash-statemanager-breaker" not in {thread.name for thread in threading.enumerate()}, 5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_child_finds_out_for_itself(line, breaker):
+    line.error = BackendUnavailable("the line is cut")
+    with pytest.raises(BackendUnavailable):
+        breaker.get("a")
+    time.sleep(0.05)
+    child = os.fork()
+    if not child:
+        line.error = None
+        os._exit(0 if breaker.get("a") is None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
