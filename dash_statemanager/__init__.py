@@ -17,6 +17,7 @@ from .api import (
     set_store,
     set_stores,
     store_exists,
+    update_store,
 )
 from .binding.install import install as _install
 from .component import ServerStore
@@ -30,10 +31,12 @@ from .errors import (
     ConfigError,
     Conflict,
     CorruptPayload,
+    LockLost,
     LockTimeout,
     MissingExtra,
     SessionError,
     StateError,
+    UnsupportedDash,
     ValueTooLarge,
 )
 
@@ -48,11 +51,13 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "CorruptPayload",
+    "LockLost",
     "LockTimeout",
     "MissingExtra",
     "ServerStore",
     "SessionError",
     "StateError",
+    "UnsupportedDash",
     "ValueTooLarge",
     "configure",
     "delete_store",
@@ -70,6 +75,7 @@ __all__ = [
     "set_stores",
     "state_managed_callback",
     "store_exists",
+    "update_store",
 ]
 
 _js_dist: list[dict[str, object]] = []

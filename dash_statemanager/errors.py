@@ -12,9 +12,12 @@ Every message says what was tried, what was wrong and what to do next::
     │   └── Conflict                a conditional put found that another was faster
     ├── CodecError                  no codec takes this value, or not all of it
     │   └── CorruptPayload          bytes that are there but are not a payload
+    ├── PartError                   columns or rows that a value does not have (also a LookupError)
     ├── ValueTooLarge               a value, or a session, over its limit; nothing was written
+    ├── UnsupportedDash             Dash is not as this version knows it (also an ImportError)
     ├── SessionError                there is no session to act for
-    └── LockTimeout                 a lock was not free in time
+    ├── LockTimeout                 a lock was not free in time
+    └── LockLost                    a lock went to another while it was held; nothing was written
 """
 
 from __future__ import annotations
@@ -28,10 +31,13 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "CorruptPayload",
+    "LockLost",
     "LockTimeout",
     "MissingExtra",
+    "PartError",
     "SessionError",
     "StateError",
+    "UnsupportedDash",
     "ValueTooLarge",
 ]
 
@@ -95,8 +101,16 @@ class CorruptPayload(CodecError):
     """The bytes are there, but they are not a whole payload. Not the same as missing."""
 
 
+class PartError(StateError, LookupError):
+    """Columns or rows were asked for that a value does not have."""
+
+
 class ValueTooLarge(StateError):
     """A value, or all that a session holds, is over its limit. Nothing was written."""
+
+
+class UnsupportedDash(StateError, ImportError):
+    """Dash lacks something that this library reaches into: a newer Dash needs a newer version of the library."""
 
 
 class SessionError(StateError):
@@ -105,3 +119,7 @@ class SessionError(StateError):
 
 class LockTimeout(StateError):
     """A lock was not free in time."""
+
+
+class LockLost(StateError):
+    """A lock went to another while it was held. Nothing was written."""
