@@ -143,6 +143,10 @@ class Backend(ABC):
         entries = ((key, self.get(key)) for key in keys)
         return {key: entry for key, entry in entries if entry is not None}
 
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        """Sizes of the payloads that are there, in bytes by key. None is read where the store can tell without."""
+        return {key: entry.payload.nbytes for key, entry in self.get_many(keys).items()}
+
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """Puts in order, then deletes; returns the etags. One transaction where the store can do it.
 

@@ -50,6 +50,10 @@ class Breaker(Wrapper):
         with self._guard:
             return self.inner.get_many(keys)
 
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        with self._guard:
+            return self.inner.sizes(keys)
+
     def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
         with self._guard:
             return self.inner.put(key, payload, ttl, expect=expect)

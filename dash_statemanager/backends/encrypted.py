@@ -47,6 +47,9 @@ class Encrypted(Wrapper):
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         return {key: self._opened(key, entry) for key, entry in self.inner.get_many(keys).items()}
 
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        return {key: nbytes - OVERHEAD for key, nbytes in self.inner.sizes(keys).items()}
+
     def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
         return self.inner.put(key, self._sealed(key, payload), ttl, expect=expect)
 

@@ -27,6 +27,9 @@ class Wrapper(Backend):
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         return self.inner.get_many(keys)
 
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        return self.inner.sizes(keys)
+
     def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
         return self.inner.put(key, payload, ttl, expect=expect)
 

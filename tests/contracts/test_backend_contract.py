@@ -84,6 +84,16 @@ def test_parts_come_back_as_one_payload(backend, size):
     assert content(backend.get("a")) == data
 
 
+
+def test_sizes_are_those_of_the_payloads_that_are_there(backend, clock):
+    backend.put("a", payload(b"12345"))
+    backend.put("big", payload(bytes(300 << 10)))
+    backend.put("brief", payload(), ttl=5)
+    clock.advance(5)
+
+    assert backend.sizes(["a", "big", "brief", "none"]) == {"a": 5, "big": 300 << 10}
+    assert backend.sizes([]) == {}
+
 def test_parts_may_have_items_of_several_bytes(backend):
     numbers = memoryview(os.urandom(800_000)).cast("d")
 

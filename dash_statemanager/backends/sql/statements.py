@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-__all__ = ["SCHEMA_VERSION", "Row", "Statements", "entries", "metadata", "schema"]
+__all__ = ["SCHEMA_VERSION", "ByKeys", "Row", "Statements", "entries", "metadata", "schema"]
 
 SCHEMA_VERSION = 1
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
@@ -136,6 +136,7 @@ class Statements:
             return Statement(clause, dialect, columns)
 
         self.get = ByKeys(lambda keys: sa.select(*_c).where(keys), dialect)
+        self.look_up = ByKeys(lambda keys: heads.where(keys), dialect)
         self.lock = ByKeys(lambda keys: heads.where(keys).with_for_update(), dialect)
         self.delete = ByKeys(lambda keys: sa.delete(entries).where(keys), dialect)
         self.files = ByKeys(lambda files: sa.select(_c.file).where(files), dialect, _c.file)
