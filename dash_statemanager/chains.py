@@ -11,13 +11,17 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 from .cache import Cached
 from .codecs import Codecs
+from .codecs.part import Part
 from .errors import CodecError
+from .handles import Stored
 from .patches import replay
+from .peek import Peek
 from .versions import Versions
 
 logger = logging.getLogger("dash_statemanager")
@@ -77,15 +81,21 @@ class Chains:
 
     Args:
         versions: Reads versions and patches.
+        peek: Looks at those that are not read whole.
         codecs: Freezes results.
         clock: Gives the Unix time.
         on_missing: Called with the key of each version or patch that is not there.
     """
 
     def __init__(
-        self, versions: Versions, codecs: Codecs, clock: Callable[[], float], on_missing: Callable[[str], None]
+        self,
+        versions: Versions,
+        peek: Peek,
+        codecs: Codecs,
+        clock: Callable[[], float],
+        on_missing: Callable[[str], None],
     ) -> None:
-        self._versions, self._codecs, self._clock = versions, codecs, clock
+        self._versions, self._peek, self._codecs, self._clock = versions, peek, codecs, clock
         self._on_missing = on_missing
 
     def read_many(self, chains: Sequence[Chain]) -> list[Any]:
@@ -93,6 +103,12 @@ class Chains:
         found = self._versions.read_many(key for chain in chains for key in chain.needed())
         self._read_fallbacks(chains, found)
         return [self._value(chain, found) for chain in chains]
+
+    def open_many(self, chains: Sequence[Chain]) -> list[Stored[Any] | None]:
+        """Handles of the values, None for what is not there; nothing is read before they are used."""
+        keys = [key for chain in chains for key in (*chain.needed(), chain.fallback) if key is not None]
+        sizes = self._peek.sizes(keys)
+        return [self._open(chain, sizes) for chain in chains]
 
     def settle(self, chain: Chain) -> Settlement:
         """What a chain comes to, to be written as one link that stands for all its links.
@@ -104,6 +120,20 @@ class Chains:
         links = [self._patch(link, chain.store, found) for link in chain.links]
         count = sum("operations" in patch for patch in links) + max((int(p.get("count", 0)) for p in links), default=0)
         return Settlement(base=chain.digests()[0], count=count, value=self._value(chain, found))
+
+    def _open(self, chain: Chain, sizes: Mapping[str, int]) -> Stored[Any] | None:
+        if not chain.links and chain.base is not None and chain.base not in sizes:
+            self._on_missing(chain.base)
+            chain = Chain(chain.fallback if chain.fallback in sizes else None)
+        if not chain.links and chain.base is None:
+            return None if chain.raw is None else Stored.of(chain.raw)
+        nbytes = sum(sizes.get(key, 0) for key in chain.needed())
+        return Stored(lambda: self.read_many([chain])[0], partial(self._read_part, chain), lambda: nbytes)
+
+    def _read_part(self, chain: Chain, part: Part) -> Any:
+        if chain.base is None or chain.links:
+            return part.of(self.read_many([chain])[0])
+        return self._peek.part(chain.base, part)
 
     def _read_fallbacks(self, chains: Iterable[Chain], found: dict[str, Cached]) -> None:
         wanted = [c.fallback for c in chains if c.fallback and c.base is not None and c.base not in found]

@@ -16,11 +16,13 @@ from .codecs import Codecs
 from .config import Settings
 from .definitions import Definitions, StoreDefinition
 from .gate import Gate
+from .handles import Stored
 from .housekeeping import Pruner, copy_all, holdings, kept_secret
 from .lazy import lazy
 from .locks import Locks
 from .newest import Newest
 from .patches import Operations
+from .peek import Peek
 from .reference import APP, BASE, NOBODY, References, Scope
 from .session import (
     LONGEST,
@@ -109,7 +111,8 @@ class StateManager:
 
     @lazy
     def _chains(self) -> Chains:
-        return Chains(self.versions, self.codecs, self._clock, self._note_missing)
+        peek = Peek(self.versions, self.backend, self._clock)
+        return Chains(self.versions, peek, self.codecs, self._clock, self._note_missing)
 
     @lazy
     def _newest(self) -> Newest:
@@ -169,6 +172,11 @@ class StateManager:
     def read(self, reference: Mapping[str, Any], store: StoreDefinition | None = None) -> Any:
         """As `read_many`, for one reference."""
         return self.read_many([(reference, store)])[0]
+
+    def open_many(self, wanted: Sequence[tuple[Mapping[str, Any], StoreDefinition | None]]) -> list[Stored[Any] | None]:
+        """As `read_many`, but handles: rights are checked now, values are read when they are used."""
+        scopes = self.access.to_read()
+        return self._chains.open_many([self.gate.admit(ref, store, scopes) for ref, store in wanted])
 
     def settle(self, reference: Mapping[str, Any], store: StoreDefinition) -> Settlement:
         """What the patches of a reference come to, for `write_many`: one link that stands for all of them."""

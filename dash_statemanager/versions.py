@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .backends.base import Backend, Expect, Payload, Put
+from .backends.base import Backend, Entry, Expect, Payload, Put
 from .cache import Cached, ProcessCache
 from .codecs import Codecs
 from .codecs.base import Frozen
+from .codecs.part import Part
 from .config import Settings
 from .definitions import StoreDefinition
 from .errors import Conflict, StateError, ValueTooLarge
@@ -152,7 +153,7 @@ class Versions:
         found = self.cache.fetch(keys, self._load)
         now = self._clock()
         for key in [key for key, cached in found.items() if cached.needs_touch(now)]:
-            if not self._touch(key, found[key], now):
+            if not self.touch(key, found[key], now):
                 self.cache.remove([key])
                 del found[key]
         return found
@@ -252,15 +253,16 @@ class Versions:
             self.cache.put(draft.key, Cached(draft.frozen, draft.ttl, draft.written_at))
 
     def _load(self, keys: list[str]) -> dict[str, Cached]:
-        loaded = {}
-        for key, entry in self._backend.get_many(keys).items():
-            opened = self._codecs.open(entry.payload)
-            ends = entry.expires_at
-            touched = self._clock() if ends is None or opened.ttl is None else ends - opened.ttl
-            loaded[key] = Cached(opened.frozen, opened.ttl, touched)
-        return loaded
+        return {key: self.open(entry) for key, entry in self._backend.get_many(keys).items()}
 
-    def _touch(self, key: str, cached: Cached, now: float) -> bool:
+    def open(self, entry: Entry, part: Part | None = None) -> Cached:
+        """What an entry holds, or a part of it."""
+        opened = self._codecs.open(entry.payload, part)
+        ends = entry.expires_at
+        touched = self._clock() if ends is None or opened.ttl is None else ends - opened.ttl
+        return Cached(opened.frozen, opened.ttl, touched)
+
+    def touch(self, key: str, cached: Cached, now: float) -> bool:
         """Prolongs a version and its head; False where the version is gone."""
         cached.touched = now
         if not self._backend.touch(key, cached.ttl):

@@ -16,6 +16,7 @@ from .base import HEADER, Buffer, Codec, Frozen, Header
 from .compression import decompress
 from .json import JSON, WIDE, exact_dumps, orjson_dumps, plain_dumps, python_dumps
 from .judge import Embed, Plain
+from .part import Part
 from .payload import FrozenPayload, Opened
 from .raw import BYTES
 from .rules import FRAME, FRAMES, PICKLE, POLARS, TABLE, Leaf, Walk, names_of, readers
@@ -90,21 +91,29 @@ class Codecs:
         compression = self._compression if compress else "none"
         return FrozenPayload(frozen, created=created, ttl=ttl, compression=compression)
 
-    def open(self, payload: Payload) -> Opened:
+    def open(self, payload: Payload, part: Part | None = None) -> Opened:
         """What a payload holds. Takes any payload; one of ours that was never bytes is not decoded.
+
+        Args:
+            payload: The payload.
+            part: Which columns and rows of a table; None for the whole value, whatever it is.
 
         Raises:
             CorruptPayload: The bytes are not a whole payload.
             CodecError: They are, but need something that is missing here: a class, a key, a newer version.
+            PartError: The value has no such part.
         """
         if isinstance(payload, FrozenPayload):
-            return Opened(payload.frozen, payload.created, payload.ttl)
+            frozen = payload.frozen if part is None else payload.frozen.part(part)
+            return Opened(frozen, payload.created, payload.ttl)
         view = memoryview(_joined(payload.parts())).cast("B")
         header = Header.unpack(view)
         if not (math.isfinite(header.created) and math.isfinite(header.ttl) and header.ttl >= 0):
             raise CorruptPayload("the payload has impossible times")
         body = decompress(view[HEADER.size :], header.compression, header.raw_length)
-        return Opened(self._codec(header.codec).decode(body), header.created, header.ttl or None)
+        codec = self._codec(header.codec)
+        frozen = codec.decode(body) if part is None else codec.decode_part(body, part)
+        return Opened(frozen, header.created, header.ttl or None)
 
     def _json_attempt(self, value: Any, marker: str) -> Skeleton:
         """The fast way first; the last is slow, but takes odd keys and knows the path of what it refuses."""

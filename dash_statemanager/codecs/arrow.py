@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ..errors import CodecError, CorruptPayload
 from .base import Buffer, Codec, Frozen
+from .part import WHOLE, Part
 
 
 class _Pieces:
@@ -52,9 +53,9 @@ def read_stream(body: Buffer) -> Any:
     return table
 
 
-def read_checked(body: Buffer) -> Any:
-    """As `read_stream`, with every value checked, for tables of any type."""
-    table = read_stream(body)
+def read_checked(body: Buffer, part: Part = WHOLE) -> Any:
+    """As `read_stream`, with every value of a part checked, for tables of any type; the rest is not touched."""
+    table = part.of_arrow(read_stream(body))
     if not _is_sound(table):
         raise CorruptPayload("the body holds impossible values")
     return table
@@ -119,7 +120,11 @@ class TableCodec(Codec):
 
     def decode(self, body: Buffer) -> Frozen:
         """A table over the body's memory."""
-        return self.freeze(read_checked(body))
+        return self.decode_part(body, WHOLE)
+
+    def decode_part(self, body: Buffer, part: Part) -> Frozen:
+        """Some columns and rows over the body's memory."""
+        return self.freeze(read_checked(body, part))
 
     def thaw(self, data: Any) -> Any:
         """The table itself."""
@@ -154,10 +159,15 @@ class PolarsCodec(Codec):
 
     def decode(self, body: Buffer) -> Frozen:
         """A frame over the body's memory, as far as polars can."""
+        return self.decode_part(body, WHOLE)
+
+    def decode_part(self, body: Buffer, part: Part) -> Frozen:
+        """Some columns and rows over the body's memory, as far as polars can."""
         import polars as pl
 
+        table = read_checked(body, part)
         try:
-            return self._wrap(pl.from_arrow(read_checked(body)))
+            return self._wrap(pl.from_arrow(table))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, TypeError) as exc:
             raise CorruptPayload(f"the body is not a polars frame: {exc}") from exc
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import CorruptPayload
+from .part import Part
 
 Buffer = Any
 
@@ -48,6 +49,10 @@ class Frozen:
     def thaw(self) -> Any:
         """A value that its receiver may change."""
         return self.codec.thaw(self.data)
+
+    def part(self, part: Part) -> Frozen:
+        """Some columns and rows of a table. Raises `PartError` where there are none."""
+        return self.codec.freeze(part.of(self.thaw()))
 
 
 class Codec(ABC):
@@ -80,6 +85,14 @@ class Codec(ABC):
     @abstractmethod
     def decode(self, body: Buffer) -> Frozen:
         """Frozen data over the body's memory, which it keeps alive. Raises `CorruptPayload`."""
+
+    def decode_part(self, body: Buffer, part: Part) -> Frozen:
+        """As `decode`, for some columns and rows of a table: codecs of tables touch nothing else of the body.
+
+        Raises:
+            PartError: The value is no table, or has no such columns.
+        """
+        return self.decode(body).part(part)
 
     @abstractmethod
     def thaw(self, data: Any) -> Any:

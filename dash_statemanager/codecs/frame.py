@@ -18,13 +18,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..errors import CodecError, CorruptPayload
-from .arrow import check, read_stream, write_stream
+from ..errors import CodecError, CorruptPayload, PartError
+from .arrays import Arrays
+from .arrow import read_stream, write_stream
 from .base import Buffer, Codec, Frozen
 from .columns import Spec, read_values, write_values
 from .compression import length
 from .indexes import read_index, write_index, write_labels
 from .judge import Refused
+from .part import WHOLE, Part
 from .tree import ALIGNMENT, aligned
 
 COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
@@ -96,9 +98,13 @@ class FrameCodec(Codec):
 
     def decode(self, body: Buffer) -> Frozen:
         """A frame over the body's memory."""
+        return self.decode_part(body, WHOLE)
+
+    def decode_part(self, body: Buffer, part: Part) -> Frozen:
+        """Some columns and rows over the body's memory."""
         try:
-            frame, nbytes = self._put_together(memoryview(body))
-        except CodecError:
+            frame, nbytes = self._put_together(memoryview(body), part)
+        except (CodecError, PartError):
             raise
         except Exception as exc:
             raise CorruptPayload(f"the body is not a frame ({type(exc).__name__}: {exc})") from exc
@@ -127,16 +133,18 @@ class FrameCodec(Codec):
         }
         return Apart(self._describe.freeze(description), rows, aside)
 
-    def _put_together(self, body: memoryview) -> tuple[Any, int]:
+    def _put_together(self, body: memoryview, part: Part) -> tuple[Any, int]:
         description, rows, aside = _split(body)
         told = self._codecs(description[0]).decode(description[1:]).thaw()
-        arrays = _Arrays(read_stream(rows), read_stream(aside))
-        index = read_index(told["index"], arrays)
-        columns = (read_values(spec, arrays) for spec in told["columns"])
-        held = {number: _as_it_is(values, index) for number, values in enumerate(columns)}
+        arrays = Arrays(read_stream(rows), read_stream(aside), part.rows)
+        labels = read_index(told["labels"], arrays.whole)
+        positions = part.positions(labels)
+        index = arrays.cut(read_index, told["index"])
+        specs = told["columns"] if positions is None else [told["columns"][at] for at in positions]
+        held = {number: _as_it_is(arrays.cut(read_values, spec), index) for number, spec in enumerate(specs)}
         frame = pd.DataFrame(held, index=index, copy=False)
-        frame.columns = read_index(told["labels"], arrays)
-        if told["geometry"]:
+        frame.columns = labels if positions is None else labels[positions]
+        if told["geometry"] and (told["geometry"][0] is None or told["geometry"][0] in frame.columns):
             frame = _geo(frame, *told["geometry"])
         frame.attrs = told["attrs"]
         return frame.set_flags(allows_duplicate_labels=not told["unique"]), rows.nbytes + aside.nbytes
@@ -188,21 +196,6 @@ def _numbered(arrays: list[Any], flip: int = 0) -> Callable[[Any], int]:
         return (len(arrays) - 1) ^ flip
 
     return put
-
-
-class _Arrays:
-    """Arrays by their number, checked when they are asked for."""
-
-    def __init__(self, rows: Any, aside: Any) -> None:
-        self._rows = rows
-        self._aside = aside
-
-    def __call__(self, number: int) -> Any:
-        column = self._rows.column(number) if number >= 0 else self._aside.column(~number)
-        (chunk,) = column.chunks
-        array = chunk if number >= 0 else chunk.flatten()
-        check(array)
-        return array
 
 
 def _arrays(frame: Any) -> Iterable[Any]:
