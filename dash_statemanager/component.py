@@ -12,7 +12,7 @@ from dash import dcc
 
 from .api import definitions, get_state_manager
 from .binding.names import app_name, store_id
-from .definitions import HOUR, ScopeName, StoreDefinition, Types
+from .definitions import HOUR, Clientside, ScopeName, StoreDefinition, Types
 from .reference import BASE
 from .session import current_visit
 
@@ -41,6 +41,8 @@ class ServerStore(dcc.Store):
         types: `json` gives values back exactly as `dcc.Store` does, and frames, bytes and sets as themselves;
             `python` keeps all types; `pickle` also takes what nothing else takes.
         sealed: Accept only what Python callbacks wrote to this very store, never what code in the browser wrote.
+        lazy: Give callbacks a `Stored` in place of the value, which reads as much of it as is used.
+        clientside: What clientside callbacks get: the `value`, which then travels to the browser, or the `reference`.
     """
 
     _children_props: list[str] = []  # noqa: RUF012  # as Dash's own components
@@ -59,6 +61,8 @@ class ServerStore(dcc.Store):
         ttl: float | None = None,
         types: Types = "json",
         sealed: bool = False,
+        lazy: bool = False,
+        clientside: Clientside = "value",
         **kwargs: Any,
     ) -> None:
         if id is not None:
@@ -66,7 +70,7 @@ class ServerStore(dcc.Store):
         kwargs["storage_type"] = storage_type or "session"
         given = {"data": data, "clear_data": clear_data, "modified_timestamp": modified_timestamp}
         kwargs.update({name: value for name, value in given.items() if value is not None})
-        _check(scope=(scope, ScopeName), types=(types, Types))
+        _check(scope=(scope, ScopeName), types=(types, Types), clientside=(clientside, Clientside))
         if ttl is not None and not ttl > 0:
             raise ValueError(f"ttl={ttl!r} is not a positive number of seconds")
         super().__init__(**kwargs)
@@ -77,6 +81,8 @@ class ServerStore(dcc.Store):
             ttl=ttl,
             types=types,
             sealed=sealed,
+            lazy=lazy,
+            clientside=clientside,
             passing=not self._shared,
             note_ttl=HOUR if self._shared else max(HOUR, ttl or DAY),
         )
@@ -101,11 +107,17 @@ class ServerStore(dcc.Store):
         del self._initial
 
     def to_plotly_json(self) -> dict[str, Any]:
-        """What goes to the browser: the reference of the initial value in place of the value."""
+        """What goes to the browser: the reference of the initial value in place of the value.
+
+        What the page's script has to know stands beside the component's properties, where Dash leaves it alone.
+        """
         as_json: dict[str, Any] = super().to_plotly_json()  # type: ignore[no-untyped-call]  # Dash is untyped here
         initial = as_json["props"].pop("data", None)
         if initial is not None:
             as_json["props"]["data"] = self._reference(initial)
+        rules = {"sealed": self._definition.sealed, "reference": self._definition.clientside == "reference"}
+        if any(rules.values()):
+            as_json["statemanager"] = rules
         definitions.serve(app_name(), self._definition)
         return as_json
 

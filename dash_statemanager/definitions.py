@@ -21,6 +21,7 @@ from .reference import store_digest
 
 ScopeName = Literal["session", "user", "app"]
 Types = Literal["json", "python", "pickle"]
+Clientside = Literal["value", "reference"]
 
 HOUR = 3600.0
 PASSING = 10_000
@@ -39,6 +40,8 @@ class StoreDefinition:
         ttl: Seconds after the last use; None for the default.
         types: Which types come back as themselves.
         sealed: Whether only what Python wrote to this very store is accepted.
+        lazy: Whether callbacks get handles in place of values.
+        clientside: What clientside callbacks get.
         initial: Token of the initial value, or None.
         passing: Whether it was made during a request: it may be one of many whose ids differ from visit to visit.
         note_ttl: Seconds for which the note in the backend lasts after its last use.
@@ -49,6 +52,8 @@ class StoreDefinition:
     ttl: float | None = None
     types: Types = "json"
     sealed: bool = False
+    lazy: bool = False
+    clientside: Clientside = "value"
     initial: str | None = None
     passing: bool = False
     note_ttl: float = HOUR
