@@ -10,6 +10,7 @@ from typing import Any
 import dash
 import dash._callback
 
+from . import jobs
 from .callbacks import MARK, wrap, wrap_error_handler
 from .names import current_app
 from .server import attach
@@ -24,7 +25,7 @@ def install() -> None:
         return
     _callback.register_callback = _registering(_callback.register_callback)
     _adopt_invocations()
-    _adopt_background_jobs()
+    jobs.adopt()
     _adopt_error_handlers()
     _fall_back_from_orjson()
     _dash.Dash.init_app = _attaching(_dash.Dash.init_app)
@@ -64,41 +65,14 @@ def _adopt_invocations() -> None:
         )
 
 
-def _adopt_background_jobs() -> None:
-    """Registers background functions again, wrapped, with the managers that have them."""
-    base = getattr(_callback, "BaseBackgroundCallbackManager", None) or _callback.BaseLongCallbackManager
-    for index, (key, function, progress) in enumerate(base.functions):
-        if getattr(function, MARK, False):
-            continue
-        wrapped = wrap(function, _progress_of(function) if progress else None)
-        base.functions[index] = (key, wrapped, progress)
-        for manager in base.managers:
-            old = manager.func_registry.get(key)
-            if hasattr(manager.handle, "tasks") and hasattr(old, "name"):
-                manager.handle.tasks.unregister(old.name)  # Celery would go on with the old task
-            manager.register(key, wrapped, progress)
-
-
 def _adopt_error_handlers() -> None:
     """Wraps the error handlers of callbacks that were registered before this import, where Dash keeps them."""
-    for callback in _registered_callbacks():
+    for callback in jobs.registered_callbacks():
         function: Any = callback.get("callback")
         names = function.__code__.co_freevars if inspect.isfunction(function) else ()
         if "on_error" in names:
             cell = function.__closure__[names.index("on_error")]
             cell.cell_contents = wrap_error_handler(cell.cell_contents)
-
-
-def _progress_of(function: Any) -> Any:
-    for callback in _registered_callbacks():
-        if getattr(callback.get("callback"), "__wrapped__", None) is function:
-            return (callback.get("background") or callback.get("long") or {}).get("progress")
-    return None
-
-
-def _registered_callbacks() -> list[dict[str, Any]]:
-    app = current_app()
-    return [*_callback.GLOBAL_CALLBACK_MAP.values(), *(app.callback_map.values() if app else ())]
 
 
 def _fall_back_from_orjson() -> None:
