@@ -34,11 +34,13 @@ from .errors import (
     LockLost,
     LockTimeout,
     MissingExtra,
+    PartError,
     SessionError,
     StateError,
     UnsupportedDash,
     ValueTooLarge,
 )
+from .handles import Stored
 
 __version__ = "0.1.0"
 
@@ -54,9 +56,11 @@ __all__ = [
     "LockLost",
     "LockTimeout",
     "MissingExtra",
+    "PartError",
     "ServerStore",
     "SessionError",
     "StateError",
+    "Stored",
     "UnsupportedDash",
     "ValueTooLarge",
     "configure",

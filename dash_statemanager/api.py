@@ -121,6 +121,31 @@ def set_store(store_id: str, value: Any, ttl: float | None = None) -> None:
     get_state_manager().set_store_data(store_id, value, ttl)
 
 
+def update_store(store_id: str, function: Callable[[Any], Any], default: Any = None) -> Any:
+    """Changes a store by a function of its newest value, without losing what others write at the same time.
+
+    Args:
+        store_id: The store's id.
+        function: Gets the newest value, or `default` where there is none, and returns the new one. It is called
+            again where another was faster to write, so it should do nothing else.
+        default: What the function gets in place of None.
+
+    Returns:
+        The new value.
+
+    Raises:
+        TypeError: The function returned None.
+        CodecError: No codec takes the new value.
+        SessionError: The store is a session's, and there is no session.
+
+    Example:
+        ```python
+        update_store("visits", lambda count: count + 1, default=0)
+        ```
+    """
+    return get_state_manager().update_store(store_id, function, default)
+
+
 def delete_store(store_id: str) -> bool:
     """Deletes all versions of a store; whether there were any."""
     return get_state_manager().delete_store(store_id)

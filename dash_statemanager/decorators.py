@@ -7,13 +7,14 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import copy_context
 from hashlib import blake2b
 from typing import Any, ParamSpec, TypeVar, cast
 
 from .api import get_state_manager, get_stores
 from .definitions import ScopeName, StoreDefinition
+from .locks import CALLBACK_LOCK, Lock
 from .reference import NOBODY
 
 P = ParamSpec("P")
@@ -62,6 +63,8 @@ def state_managed_callback(
 def locked(store_id: str, *, timeout: float = 60.0) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Runs a callback one at a time for each holder of a store: per session, user or app, as the store's scope says.
 
+    Directly below `@callback` the lock is held until the results are written. What is written while it is held
+    depends on it: a process that slept so long that another took the lock gets `LockLost` and writes nothing.
     Visitors without a session can't be told apart, and don't wait for each other.
 
     Args:
@@ -70,14 +73,15 @@ def locked(store_id: str, *, timeout: float = 60.0) -> Callable[[Callable[P, R]]
 
     Raises:
         LockTimeout: When called: the one before did not end in time.
+        LockLost: When something is written: the lock went to another.
     """
 
-    def lock() -> AbstractContextManager[None]:
+    def lock() -> Lock | None:
         manager = get_state_manager()
         scope = manager.access.to_write(manager.definitions.by_name(store_id).scope)
-        if scope == NOBODY:
-            return nullcontext()
-        return manager.locks.lock(f"{scope}/{store_id}", timeout=timeout)
+        if scope == NOBODY or manager.locks.holds(store_id, scope=scope):
+            return None
+        return manager.locks.lock(store_id, scope=scope, timeout=timeout)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.iscoroutinefunction(function):
@@ -87,13 +91,15 @@ def locked(store_id: str, *, timeout: float = 60.0) -> Callable[[Callable[P, R]]
                 async with _in_thread(lock()):
                     return await function(*args, **kwargs)
 
+            setattr(wrapper, CALLBACK_LOCK, functools.partial(_in_thread_of, lock))
             return cast(Callable[P, R], wrapper)
 
         @functools.wraps(function)
         def sync_wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            with lock():
+            with lock() or nullcontext():
                 return function(*args, **kwargs)
 
+        setattr(sync_wrapper, CALLBACK_LOCK, lambda: lock() or nullcontext())
         return sync_wrapper
 
     return decorate
@@ -134,7 +140,7 @@ def memoized(ttl: float | None = None, scope: ScopeName = "app") -> Callable[[Ca
             memo = _Memo(name, scope, ttl, args, kwargs)
             if (found := memo.recall()) is not None:
                 return cast(R, found)
-            with memo.lock():
+            with memo.lock() or nullcontext():
                 if (found := memo.recall()) is not None:
                     return cast(R, found)
                 return cast(R, memo.keep(function(*args, **kwargs)))
@@ -164,10 +170,10 @@ class _Memo:
             self._manager.write_newest([(self._store, result)])
         return result
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self) -> Lock | None:
         if self._scope == NOBODY:
-            return nullcontext()
-        return self._manager.locks.lock(f"{self._scope}/{self._store.id}")
+            return None
+        return self._manager.locks.lock(self._store.id, scope=self._scope)
 
     def _fingerprint(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         frozen = self._manager.codecs.freeze([list(args), sorted(kwargs.items())], "python")
@@ -178,22 +184,30 @@ class _Memo:
 
 
 @asynccontextmanager
-async def _in_thread(context: AbstractContextManager[None]) -> AsyncIterator[None]:
-    """Enters and leaves a context that may wait, without holding up the event loop.
+async def _in_thread(lock: Lock | None) -> AsyncIterator[None]:
+    """Holds a lock, waiting for it without holding up the event loop.
 
     It does so in a thread of its own: those who wait must not use up the threads that the holder needs to end.
     """
+    if lock is None:
+        yield
+        return
     thread = ThreadPoolExecutor(1, thread_name_prefix="dash-statemanager-wait")
-    leave = functools.partial(context.__exit__, None, None, None)
     try:
         try:
-            await asyncio.shield(asyncio.wrap_future(thread.submit(copy_context().run, context.__enter__)))
+            await asyncio.shield(asyncio.wrap_future(thread.submit(copy_context().run, lock.acquire)))
         except asyncio.CancelledError:
-            thread.submit(leave)  # the thread is still entering
+            thread.submit(lock.release)  # the thread is still waiting
             raise
+        lock.enter()
         try:
             yield
         finally:
-            await asyncio.wrap_future(thread.submit(leave))
+            lock.leave()
+            await asyncio.wrap_future(thread.submit(lock.release))
     finally:
         thread.shutdown(wait=False)
+
+
+def _in_thread_of(make: Callable[[], Lock | None]) -> AbstractAsyncContextManager[None]:
+    return _in_thread(make())

@@ -12,6 +12,7 @@ from .backends.base import ABSENT, Backend, BytesPayload
 from .backends.wrapper import purger
 from .errors import BackendError, Conflict
 from .heads import Head
+from .locks import PLACE as LOCKS
 from .locks import Locks
 
 logger = logging.getLogger("dash_statemanager")
@@ -50,8 +51,10 @@ def holdings(backend: Backend, prefix: str) -> dict[str, Any]:
 
 
 def copy_all(backend: Backend, source: str, target: str, now: float) -> None:
-    """Copies what is stored under one prefix to another; what is left of its lifetime stays."""
+    """Copies what is stored under one prefix to another, but for locks; what is left of its lifetime stays."""
     for row in list(backend.scan(source)):
+        if LOCKS in row.key:
+            continue
         entry = backend.get(row.key)
         if entry is not None:
             ttl = None if entry.expires_at is None else max(1.0, entry.expires_at - now)

@@ -116,7 +116,7 @@ class StateManager:
 
     @lazy
     def _newest(self) -> Newest:
-        return Newest(self.versions, self._chains, self.access)
+        return Newest(self.versions, self._chains, self.access, self.locks)
 
     # -- references: what the binding uses
 
@@ -215,6 +215,20 @@ class StateManager:
         self.write_newest([(stores[store_id], value) for store_id, value in values.items() if value is not None])
         for store_id in [store_id for store_id, value in values.items() if value is None]:
             self.delete_store(store_id)
+
+    def update_store(self, store_id: str, function: Callable[[Any], Any], default: Any = None) -> Any:
+        """Makes `function(newest value)` the newest value of a store, whoever else writes it at the same time.
+
+        Args:
+            store_id: The store.
+            function: Gets the newest value, or `default` where there is none; returns the new one. It is called
+                again where another was faster, so it should do nothing else.
+            default: In place of None.
+
+        Returns:
+            The new value.
+        """
+        return self._newest.update(self.definitions.by_name(store_id), function, default)
 
     def delete_store(self, store_id: str) -> bool:
         """Deletes all versions of a store; whether there were any."""

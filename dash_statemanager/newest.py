@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from .chains import Chain, Chains
 from .definitions import StoreDefinition
+from .errors import LockTimeout
 from .heads import Head
+from .locks import Locks
 from .reference import Scope
 from .session import Access
 from .versions import Versions, Write, naming
 
 SETTLE_AT = 256
 """Patches on a newest version after which a new version takes their place."""
+QUEUE_AFTER = 4
+"""Failed updates of a store after which who updates it queues up."""
+MAX_UPDATES = 50
 
 
 class Newest:
@@ -26,10 +34,11 @@ class Newest:
         versions: Reads and writes versions.
         chains: Replays patches.
         access: Says whose stores are meant.
+        locks: For those who update a store that many update.
     """
 
-    def __init__(self, versions: Versions, chains: Chains, access: Access) -> None:
-        self._versions, self._chains, self._access = versions, chains, access
+    def __init__(self, versions: Versions, chains: Chains, access: Access, locks: Locks) -> None:
+        self._versions, self._chains, self._access, self._locks = versions, chains, access, locks
 
     def read(self, stores: Iterable[StoreDefinition]) -> dict[str, Any]:
         """The newest values of stores, by id; what has none is left out.
@@ -46,6 +55,32 @@ class Newest:
     def writes(self, values: Iterable[tuple[StoreDefinition, Any]]) -> list[Write]:
         """What to write to make values the newest of their stores."""
         return [Write(store, self._scope(store), value) for store, value in values]
+
+    def update(self, store: StoreDefinition, function: Callable[[Any], Any], default: Any = None) -> Any:
+        """Makes `function(newest value)` the newest value, and returns it.
+
+        Where another was faster to write, `function` is called again with what the other wrote. After a few times
+        all who update the store queue up.
+
+        Raises:
+            TypeError: The function returned None.
+            LockTimeout: The store was written by others all the time.
+        """
+        scope = self._scope(store)
+        key = self._head_key(store, scope)
+        with ExitStack() as queue:
+            for attempt in range(MAX_UPDATES):
+                if attempt == QUEUE_AFTER:
+                    queue.enter_context(self._locks.lock(f"update/{store.id}", scope=scope))
+                head, expect = self._versions.heads.look_up({key: store.id})[key]
+                value = self._chains.read_many([self._chain(head, scope, store)])[0]
+                new = function(default if value is None else value)
+                if new is None:
+                    raise TypeError(f"the function that updates store {store.id!r} returned None, not the new value")
+                if self._versions.write_onto(Write(store, scope, new), key, head, expect):
+                    return new
+                time.sleep(random.uniform(0, 0.001 * (attempt + 1)))
+        raise LockTimeout(f"store {store.id!r} was written by others all the time", "Write it less often")
 
     def exists(self, store: StoreDefinition) -> bool:
         """Whether a store has a value; reads its head, not the value."""

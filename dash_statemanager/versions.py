@@ -22,6 +22,8 @@ from .config import Settings
 from .definitions import StoreDefinition
 from .errors import Conflict, StateError, ValueTooLarge
 from .heads import Head, Heads
+from .locks import PLACE as LOCKS
+from .locks import check_held, put_fenced
 from .quota import Quota
 from .reference import APP, NOBODY, Scope, content_version, new_patch, random_version, version_in
 
@@ -141,8 +143,10 @@ class Versions:
 
     def write_onto(self, write: Write, head_key: str, head: Head, expect: Expect) -> bool:
         """As `write_many`, but only if the head is still the one that is given; whether it was."""
+        draft = self._draft(write)
+        self._charge([draft])
         try:
-            self._commit([self._draft(write)], {head_key: (head, expect)})
+            self._commit([draft], {head_key: (head, expect)})
         except Conflict:
             self.heads.forget([head_key])
             return False
@@ -159,8 +163,9 @@ class Versions:
         return found
 
     def delete(self, prefix: str) -> int:
-        """Deletes all keys with the prefix; returns how many there were."""
-        keys = [row.key for row in self._backend.scan(prefix)]
+        """Deletes all keys with the prefix but those of locks; returns how many there were."""
+        check_held()
+        keys = [row.key for row in self._backend.scan(prefix) if LOCKS not in row.key]
         self.heads.forget(keys)
         self.cache.discard(prefix)
         return self._backend.delete(*keys) if keys else 0
@@ -225,7 +230,7 @@ class Versions:
         puts = [Put(draft.key, draft.payload, draft.ttl) for draft in drafts]
         puts += [Put(key, head.dump(), head.ttl, expected[key][1]) for key, head in heads.items()]
         with naming(drafts[0].write.store.id if drafts else ""):
-            etags = self._backend.put_many(puts, delete=gone)
+            etags = put_fenced(self._backend, puts, delete=gone)
         self._remember(drafts, heads, etags[len(drafts) :], gone)
 
     def _list(self, draft: _Draft, heads: dict[str, Head]) -> list[str]:

@@ -83,7 +83,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Put:
-    """One write of a `put_many`; `ttl` in seconds, or None for never."""
+    """One write of a `put_many`; `ttl` in seconds, None for never, 0 for an entry that is over at once."""
 
     key: str
     payload: Payload = field(repr=False)
@@ -112,6 +112,8 @@ class Backend(ABC):
     @abstractmethod
     def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
         """Stores all of the payload or nothing, and returns its etag.
+
+        With a `ttl` of 0 the entry is over at once: so a conditional put can take the place of what it expects.
 
         Raises:
             Conflict: `expect` was ABSENT or an etag, and another was faster.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any
 
+from ..locks import CALLBACK_LOCK
+from .annotations import NONE, Handles, handles_of
 from .context import (
     CONVERTED,
     Conversion,
@@ -18,6 +21,7 @@ from .context import (
     is_active,
     is_leaf,
     leaves,
+    prop_id,
     walk,
 )
 from .names import clean_property
@@ -63,49 +67,71 @@ def wrap_error_handler(handler: Function | None) -> Function | None:
 
 
 def _wrap(function: Function, progress: Sequence[Any] | None) -> Function:
+    lock: Callable[[], AbstractContextManager[None]] = getattr(function, CALLBACK_LOCK, nullcontext)
+
+    handles = handles_of(function)
+
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
-        context = active_context()
+        context = active_context(handles)
         if context is None:
             return function(*args, **kwargs)
-        conversion = enter(context)
+        conversion = enter(context, _opened(handles, context, progress))
         args, kwargs = _arguments(conversion, context, args, kwargs, progress)
-        return _results(conversion, context, function(*args, **kwargs))
+        with lock():
+            return _results(conversion, context, function(*args, **kwargs))
 
     return wrapper
 
 
 def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
+    lock: Callable[[], AbstractAsyncContextManager[None]] = getattr(function, CALLBACK_LOCK, nullcontext)
+
+    handles = handles_of(function)
+
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
-        context = active_context()
+        context = active_context(handles)
         if context is None:
             return await function(*args, **kwargs)
-        conversion = await _enter_async(context)
+        conversion = await _enter_async(context, _opened(handles, context, progress))
         args, kwargs = _arguments(conversion, context, args, kwargs, progress)
-        result = await function(*args, **kwargs)
-        if any(clean_property(leaf["property"]) == "data" for leaf in leaves(_outputs(context))):
-            return await asyncio.to_thread(_results, conversion, context, result)
-        return result
+        async with lock():
+            result = await function(*args, **kwargs)
+            if any(clean_property(leaf["property"]) == "data" for leaf in leaves(_outputs(context))):
+                return await asyncio.to_thread(_results, conversion, context, result)
+            return result
 
     return wrapper
 
 
-async def _enter_async(context: dict[str, Any]) -> Conversion:
+async def _enter_async(context: dict[str, Any], handles: Collection[str]) -> Conversion:
     """As `enter`; what may wait for the backend does so in a thread."""
     conversion: Conversion | None = context.get(CONVERTED)
     if conversion is None:
         adopt_session(context)
-        conversion = await asyncio.to_thread(convert, context)
+        conversion = await asyncio.to_thread(convert, context, handles)
     return conversion
 
 
-def active_context() -> dict[str, Any] | None:
-    """The context of the running callback, if it can have to do with stores."""
+def active_context(handles: Handles = NONE) -> dict[str, Any] | None:
+    """The context of the running callback, if it can have to do with stores or has handles among its arguments."""
     context = current_context()
-    return context if context is not None and is_active(context) else None
+    return context if context is not None and (handles or is_active(context)) else None
+
+
+def _opened(handles: Handles, context: dict[str, Any], progress: Sequence[Any] | None) -> Collection[str]:
+    """Names of the properties whose arguments are handles."""
+    if not handles:
+        return ()
+    grouping = context.get("args_grouping") or []
+    named = grouping.items() if isinstance(grouping, dict) else ()
+    parts = [part for name, part in named if handles.named(name)]
+    placed = enumerate(_positional(context, grouping), 1 if progress else 0)
+    parts += [part for at, part in placed if handles.at(at)]
+    return {prop_id(leaf) for part in parts for leaf in leaves(part)}
 
 
 def _arguments(

@@ -84,7 +84,6 @@ def test_parts_come_back_as_one_payload(backend, size):
     assert content(backend.get("a")) == data
 
 
-
 def test_sizes_are_those_of_the_payloads_that_are_there(backend, clock):
     backend.put("a", payload(b"12345"))
     backend.put("big", payload(bytes(300 << 10)))
@@ -93,6 +92,7 @@ def test_sizes_are_those_of_the_payloads_that_are_there(backend, clock):
 
     assert backend.sizes(["a", "big", "brief", "none"]) == {"a": 5, "big": 300 << 10}
     assert backend.sizes([]) == {}
+
 
 def test_parts_may_have_items_of_several_bytes(backend):
     numbers = memoryview(os.urandom(800_000)).cast("d")
@@ -144,6 +144,18 @@ def test_an_entry_knows_when_it_expires(backend, clock):
     backend.put("a", payload(), ttl=60)
 
     assert backend.get("a").expires_at == pytest.approx(clock() + 60)
+
+
+@pytest.mark.parametrize("size", [0, 300_000])
+def test_an_entry_without_a_lifetime_is_over_at_once_and_another_may_come(backend, size):
+    etag = backend.put("a", payload(), ttl=60)
+
+    backend.put("a", payload(bytes(size)), ttl=0, expect=etag)
+
+    assert backend.get("a") is None
+    assert keys(backend) == []
+    backend.put("a", payload(b"next"), ttl=60, expect=ABSENT)
+    assert content(backend.get("a")) == b"next"
 
 
 @pytest.mark.parametrize("size", [4, 300_000])

@@ -419,3 +419,25 @@ def test_two_processes_compute_a_memoized_result_once(script: Callable[..., str]
         printed = list(threads.map(lambda n: script(MEMOIZED, str(tmp_path), name=f"memo{n}"), range(2)))
     assert len(set(printed)) == 1
     assert len(list(tmp_path.glob("computed by *"))) == 1
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_locked_callback_holds_the_lock_until_its_results_are_written(kind: str) -> None:
+    app = dash.Dash(__name__)
+    app.layout = [ServerStore(id="count"), html.Button(id="go")]
+
+    def count(_: int) -> int:
+        return int(get_store("count", 0)) + 1
+
+    async def count_later(n: int) -> int:
+        return await asyncio.to_thread(count, n)
+
+    function = count if kind == "sync" else count_later
+    app.callback(Output("count", "data"), Input("go", "n_clicks"), prevent_initial_call=True)(locked("count")(function))
+    page = Page(app.server.test_client()).open()
+    page.change("go", n_clicks=0)
+    request = page.request("count.data", ["go.n_clicks"])
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: page.client.post("/_dash-update-component", json=request), range(40)))
+    with ensure_session_context(session_of(page.client)):
+        assert get_store("count") == 41

@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
@@ -105,15 +106,42 @@ def test_sessions_do_not_wait_for_each_other() -> None:
 
 def test_who_waits_too_long_for_a_locked_function_is_told() -> None:
     @locked("sales", timeout=0.02)
-    def inner() -> None: ...
+    def work() -> None: ...
+
+    with ThreadPoolExecutor(1) as other, locked_by(other, "sales"), pytest.raises(LockTimeout):
+        work()
+    work()
+
+
+@contextmanager
+def locked_by(thread: ThreadPoolExecutor, store_id: str) -> Iterator[None]:
+    """A lock that another visitor holds, in a thread of his own."""
+    entered, leave = threading.Event(), threading.Event()
+
+    @locked(store_id)
+    def hold() -> None:
+        entered.set()
+        leave.wait(10)
+
+    held = thread.submit(copy_context().run, hold)
+    assert entered.wait(10)
+    try:
+        yield
+    finally:
+        leave.set()
+        held.result()
+
+
+def test_a_locked_function_may_call_another_that_is_locked_by_the_same_store() -> None:
+    @locked("sales", timeout=0.02)
+    def inner() -> str:
+        return "inner"
 
     @locked("sales")
-    def outer() -> None:
-        inner()
+    def outer() -> str:
+        return inner()
 
-    with pytest.raises(LockTimeout):
-        outer()
-    inner()
+    assert outer() == "inner"
 
 
 def test_async_functions_hold_the_lock_over_their_waits() -> None:

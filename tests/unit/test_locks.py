@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dash_statemanager.backends.base import Backend
+from dash_statemanager.backends.base import ABSENT, Backend, BytesPayload, Put
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
-from dash_statemanager.errors import LockTimeout
-from dash_statemanager.locks import Locks
+from dash_statemanager.errors import Conflict, LockLost, LockTimeout
+from dash_statemanager.locks import Locks, put_fenced
 
 HOLD = """
 import sys
@@ -163,3 +163,59 @@ def test_a_lease_ends_by_itself(clock: Callable[[], float]) -> None:
     assert not locks.try_lease("prune", 300)
     clock.advance(300)  # type: ignore[attr-defined]
     assert locks.try_lease("prune", 300)
+
+
+def test_who_lost_the_lock_writes_nothing_any_more(
+    make_sqlite: Callable[[], SqlBackend], clock: Callable[[], float]
+) -> None:
+    backend = make_sqlite()
+    locks = Locks(lambda: backend, "test")
+    with locks.lock("door", lease=1000):
+        put_fenced(backend, [Put("a", BytesPayload(b"first"))])
+        clock.advance(1001)  # type: ignore[attr-defined]  # asleep for longer than the lease
+        other = Locks(lambda: backend, "test").lock("door", timeout=0)
+        other.acquire()
+        backend.put("a", BytesPayload(b"second"))
+        other.release()
+        with pytest.raises(LockLost, match="'door'"):
+            put_fenced(backend, [Put("a", BytesPayload(b"late")), Put("b", BytesPayload(b"late"))])
+    assert bytes(backend.get("a").payload.parts()[0]) == b"second"
+    assert backend.get("b") is None
+
+
+def test_a_lock_that_ran_out_while_nobody_came_is_lost_too(
+    make_sqlite: Callable[[], SqlBackend], clock: Callable[[], float]
+) -> None:
+    backend = make_sqlite()
+    with Locks(lambda: backend, "test").lock("door", lease=1000):
+        clock.advance(1001)  # type: ignore[attr-defined]
+        with pytest.raises(LockLost):
+            put_fenced(backend, [Put("a", BytesPayload(b"late"))])
+    assert backend.get("a") is None
+
+
+def test_writes_and_renewals_do_not_take_each_other_for_a_stranger(backend: Backend, locks: Locks) -> None:
+    with locks.lock("door", lease=0.03):
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            put_fenced(backend, [Put("a", BytesPayload(b"mine"))])
+    assert is_free(locks)
+
+
+def test_a_conflict_of_something_else_is_not_a_lost_lock(backend: Backend, locks: Locks) -> None:
+    backend.put("a", BytesPayload(b"there"))
+    with locks.lock("door"):
+        for _ in range(2):
+            with pytest.raises(Conflict):
+                put_fenced(backend, [Put("a", BytesPayload(b"new"), expect=ABSENT)])
+        put_fenced(backend, [Put("b", BytesPayload(b"new"))])
+    assert backend.get("b") is not None
+
+
+def test_a_lock_is_known_where_it_is_held_and_only_there(locks: Locks) -> None:
+    with locks.lock("door", scope="s.me"), ThreadPoolExecutor(1) as other:
+        assert locks.holds("door", scope="s.me")
+        assert not locks.holds("door", scope="s.you")
+        assert not locks.holds("door")
+        assert not other.submit(locks.holds, "door", scope="s.me").result()
+    assert not locks.holds("door", scope="s.me")

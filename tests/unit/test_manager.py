@@ -220,7 +220,7 @@ def test_references_outlive_a_rotation_of_secrets(make_manager: MakeManager) -> 
 
 
 def test_an_unknown_backend_is_an_error_at_once(make_manager: MakeManager) -> None:
-    with pytest.raises(ConfigError, match=r"STATE_BACKEND = 'redsi'.*database, memory"):
+    with pytest.raises(ConfigError, match=r"STATE_BACKEND = 'redsi'.*database, .*redis"):
         make_manager(backend="redsi")
 
 

@@ -67,3 +67,54 @@ def test_patches_on_nothing_settle_too(manager: StateManager) -> None:
 def test_several_stores_are_read_together(manager: StateManager) -> None:
     manager.set_stores({"a": 1, "b": {"x": 2}})
     assert manager.get_stores(["a", "b", "missing"]) == {"a": 1, "b": {"x": 2}}
+
+
+def test_an_update_gets_the_newest_value_and_makes_the_next(manager: StateManager) -> None:
+    assert manager.update_store("count", lambda count: count + 1, default=0) == 1
+    assert manager.update_store("count", lambda count: count + 1) == 2
+    assert manager.get_store_data("count") == 2
+
+
+def test_no_update_of_many_is_lost(manager: StateManager) -> None:
+    def work(_: int) -> None:
+        with ensure_session_context("me"):
+            for _ in range(10):
+                manager.update_store("count", lambda count: count + 1, default=0)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert manager.get_store_data("count") == 80
+
+
+def test_an_update_does_not_lose_what_others_write_without_it(manager: StateManager) -> None:
+    calls: list[object] = []
+
+    def function(value: list[int]) -> list[int]:
+        if not calls:
+            manager.set_store_data("list", [1, 2])
+        calls.append(value)
+        return [*value, 3]
+
+    manager.set_store_data("list", [1])
+    assert manager.update_store("list", function) == [1, 2, 3]
+    assert calls == [[1], [1, 2]]
+
+
+def test_an_update_includes_patches(manager: StateManager) -> None:
+    manager.write_many([(LOG, {"lines": []})])
+    append(manager, 7)
+    assert manager.update_store("log", lambda log: {"lines": [*log["lines"], 8]}) == {"lines": [7, 8]}
+
+
+def test_an_update_that_returns_nothing_is_an_error_and_changes_nothing(manager: StateManager) -> None:
+    manager.set_store_data("list", [1])
+    with pytest.raises(TypeError, match="'list' returned None"):
+        manager.update_store("list", lambda value: value.append(2))
+    assert manager.get_store_data("list") == [1]
+
+
+def test_an_update_that_fails_changes_nothing(manager: StateManager) -> None:
+    manager.set_store_data("list", [1])
+    with pytest.raises(ZeroDivisionError):
+        manager.update_store("list", lambda value: 1 / 0)
+    assert manager.get_store_data("list") == [1]
