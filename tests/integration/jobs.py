@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import diskcache
 import pandas as pd
+import psutil
 from dash import CeleryManager, Dash, DiskcacheManager, Input, Output, State, html
 
 from dash_statemanager import ServerStore, get_session_id, get_store, set_store
@@ -35,6 +37,11 @@ class _Careful:
 
 class Manager(_Careful, DiskcacheManager):
     """Jobs in processes that the server starts."""
+
+    def terminate_job(self, job: Any) -> None:
+        """As Dash does; it fails where a process ends while Dash looks for its children."""
+        with suppress(psutil.NoSuchProcess):
+            super().terminate_job(job)
 
 
 class WorkersManager(_Careful, CeleryManager):
@@ -82,7 +89,7 @@ def make_app(manager: Any) -> Dash:
         return f"{None if frame is None else list(frame.n)} {step and list(step['step'].n)}"
 
     def rescue(error: Exception) -> Any:
-        return {"rescued": "no 1" in str(error)}
+        return {"rescued": "no 1" in str(error) or str(error)}
 
     @app.callback(
         Output("failed", "data"),
