@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from .codecs import Codecs
 from .codecs.part import Part, schema
+from .errors import PartError
 from .scan import lazy_frame, relation
 
 if TYPE_CHECKING:
@@ -105,4 +106,7 @@ class Stored(Generic[T]):
         return f"<Stored, {'read' if 'value' in self.__dict__ else 'not read'}>"
 
     def _take(self, part: Part) -> T:
-        return self._part(part)
+        found = self._part(part)
+        if found is None:
+            raise PartError("the value has gone: it expired or was deleted", "Use .value, which is None then")
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dash import Patch, no_update
@@ -13,6 +13,7 @@ from ..api import definitions, get_state_manager
 from ..chains import SETTLE_AT
 from ..definitions import StoreDefinition
 from ..gate import RAW
+from ..handles import Stored
 from ..reference import CHAIN, is_reference
 from ..session import Visit, current_visit, enter_visit
 from . import patch
@@ -83,18 +84,32 @@ class Conversion:
         """Whether there was anything to convert among the arguments."""
         return bool(self._values)
 
-    def read(self, specs: Iterable[Spec]) -> None:
-        """Reads, in one round trip, all references among inputs and states."""
-        found: dict[str, tuple[Mapping[str, Any], StoreDefinition | None]] = {}
+    def read(self, specs: Iterable[Spec], handles: Collection[str] = ()) -> None:
+        """Reads, in one round trip, all references among inputs and states.
+
+        Args:
+            specs: Inputs and states.
+            handles: Those whose arguments are handles: they are looked up, and read when they are used.
+        """
+        wanted: dict[str, tuple[Mapping[str, Any], StoreDefinition | None]] = {}
+        opened: dict[str, tuple[Mapping[str, Any], StoreDefinition | None]] = {}
         for spec in specs:
             value: Any = spec.get("value")
-            if is_reference(value):
-                found[_prop_id(spec)] = value, self._store(spec)
-            elif self._refuses(spec):
-                found[_prop_id(spec)] = RAW, self._store(spec)
-        values = get_state_manager().read_many(list(found.values())) if found else []
-        self._references = {prop_id: reference for prop_id, (reference, _) in found.items()}
-        self._values = dict(zip(found, values, strict=True))
+            if value is None:
+                continue
+            store = self._store(spec) if definitions or is_reference(value) else None
+            handle = prop_id(spec) in handles or (store is not None and store.lazy)
+            if is_reference(value) or (store is not None and store.sealed):
+                reference = value if is_reference(value) else RAW
+                (opened if handle else wanted)[prop_id(spec)] = reference, store
+            elif handle:
+                self._values[prop_id(spec)] = Stored.of(value)
+        manager = get_state_manager()
+        self._references = {name: reference for name, (reference, _) in {**wanted, **opened}.items()}
+        if wanted:
+            self._values.update(zip(wanted, manager.read_many(list(wanted.values())), strict=True))
+        if opened:
+            self._values.update(zip(opened, manager.open_many(list(opened.values())), strict=True))
 
     def read_one(self, spec: Spec) -> Any:
         """The value of a property that was asked for while the callback runs."""
@@ -105,7 +120,7 @@ class Conversion:
 
     def value(self, value: Any, spec: Spec) -> Any:
         """The value of an argument: the same object wherever it appears."""
-        return self._values.get(_prop_id(spec), value)
+        return self._values.get(prop_id(spec), value)
 
     def context(self, context: dict[str, Any]) -> None:
         """Puts values in place of references into the context of the callback."""
@@ -159,13 +174,13 @@ class Conversion:
         """The links of the reference that a patch is for, if they are worth settling and known from the arguments."""
         links: Sequence[Any] = ()
         if isinstance(value, Patch):
-            links = self._references.get(_prop_id(spec), {}).get(CHAIN, ())
+            links = self._references.get(prop_id(spec), {}).get(CHAIN, ())
         return links if len(links) >= SETTLE_AT else ()
 
     def _settlement(self, store: StoreDefinition, value: Any, spec: Spec) -> list[tuple[StoreDefinition, Any]]:
         if not self._long_chain(value, spec):
             return []
-        return [(store, get_state_manager().settle(self._references[_prop_id(spec)], store))]
+        return [(store, get_state_manager().settle(self._references[prop_id(spec)], store))]
 
     def _store(self, spec: Spec) -> StoreDefinition | None:
         if clean_property(spec["property"]) != "data":
@@ -180,7 +195,8 @@ class Conversion:
         return store is not None and store.sealed
 
 
-def _prop_id(spec: Spec) -> str:
+def prop_id(spec: Spec) -> str:
+    """Name of a property of a component, as Dash writes it."""
     return f"{store_id(spec['id'])}.{clean_property(spec['property'])}"
 
 
@@ -207,18 +223,23 @@ def is_active(context: Mapping[str, Any]) -> bool:
     return bool(definitions) or any(is_reference(spec.get("value")) for spec in arguments(context)) or _is_job(context)
 
 
-def enter(context: dict[str, Any]) -> Conversion:
+def enter(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
     """Prepares the context of a callback, once, and returns what converts its arguments and results."""
     if (conversion := context.get(CONVERTED)) is None:
         adopt_session(context)
-        conversion = convert(context)
+        conversion = convert(context, handles)
     return conversion
 
 
-def convert(context: dict[str, Any]) -> Conversion:
-    """Reads the references of a callback, and puts their values and what converts others into its context."""
+def convert(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
+    """Reads the references of a callback, and puts their values and what converts others into its context.
+
+    Args:
+        context: Dash's context of the callback.
+        handles: Inputs and states whose arguments are handles.
+    """
     conversion = context[CONVERTED] = Conversion(context)
-    conversion.read(arguments(context))
+    conversion.read(arguments(context), handles)
     if conversion.found:
         conversion.context(context)
     inner = context.get("updated_props")  # a background job's is empty, and passes on what is put into it

@@ -7,15 +7,16 @@ from typing import Any
 
 from dash import Patch
 
+from ..handles import Stored
 from ..patches import Operations
 from ..reference import CHAIN
 
 
 def to_write(value: Any) -> Any:
-    """What to write for a value that a callback returned: of a patch its operations."""
+    """What to write for a value that a callback returned: of a patch its operations, of a handle its value."""
     if isinstance(value, Patch):
         return Operations(value.to_plotly_json()["operations"])
-    return value
+    return value.value if isinstance(value, Stored) else value
 
 
 def to_send(reference: Any, settlement: Any = None, links: Sequence[Any] = ()) -> Any:

@@ -58,7 +58,8 @@ class Part:
         if self.columns is not None:
             names = list(table.column_names if hasattr(table, "column_names") else table.columns)
             self.check(names)
-            table = table.select([at for label in self.columns for at, name in enumerate(names) if name == label])
+            positions = [at for label in self.columns for at, name in enumerate(names) if name == label]
+            table = table.select(positions if hasattr(table, "column_names") else [names[at] for at in positions])
         return table.slice(min(self.offset, len(table)), self.limit)
 
     def positions(self, labels: Any) -> list[int] | None:
