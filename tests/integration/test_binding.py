@@ -14,7 +14,7 @@ from dash_statemanager.reference import is_reference
 
 from .conftest import session_of
 from .features import arguments, changes, contexts, origins, patterns, registrations, values
-from .features.table import FEATURES, Feature
+from .features.table import FEATURES, NEEDS, Feature
 from .page import Page
 
 PLAIN_PREFIX = "/plain/"
@@ -30,6 +30,11 @@ def test_a_feature_gives_the_same_as_with_a_plain_store(name: str, backend: str)
     assert seen_by_plain
     assert everything(ours) == everything(plain)
     assert ours.types == plain.types
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_a_feature_is_left_out_only_where_dash_is_too_old_for_it(name: str) -> None:
+    assert (name in FEATURES) == NEEDS[name].is_due()
 
 
 def visited(feature: Feature, Store: Any, prefix: str) -> tuple[Page, list[str]]:

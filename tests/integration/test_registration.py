@@ -16,6 +16,7 @@ from dash import Input, Output, State, dcc, html
 
 from dash_statemanager import ServerStore, reset
 
+from .features.table import API, ASYNC
 from .page import Page
 
 Script = Callable[..., str]
@@ -110,6 +111,7 @@ def test_the_validation_layout_in_the_index_holds_references() -> None:
     assert "value" not in index
 
 
+@pytest.mark.skipif(not API.is_due(), reason="this Dash has no API endpoints")
 def test_callbacks_are_api_endpoints_with_values() -> None:
     app = dash.Dash(__name__)
     app.layout = [ServerStore(id="a"), html.Button(id="go")]
@@ -293,8 +295,9 @@ print(json.dumps([seen, page.get("out", "children"), page.get("out", "title")]),
 
 @pytest.mark.parametrize("when", ["first", "after callbacks", "whole app"])
 def test_callbacks_may_be_registered_before_we_are_imported(when: str, script: Script) -> None:
-    ours, references = script(EARLY, "ours", when).splitlines()
-    plain, none = script(EARLY, "plain", when).splitlines()
+    source = EARLY if ASYNC.exists else EARLY.replace("async def", "def")
+    ours, references = script(source, "ours", when).splitlines()
+    plain, none = script(source, "plain", when).splitlines()
     assert json.loads(ours) == json.loads(plain)
     assert (int(references), int(none)) == (4, 0)
 

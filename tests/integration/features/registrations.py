@@ -8,10 +8,10 @@ import dash
 from dash import ALL, Input, Output, State, callback, ctx, html, no_update, set_props
 
 from ..page import Page
-from .table import Seen, Visit, click, feature, go, many_stores
+from .table import ASYNC, Seen, Visit, click, feature, go, many_stores, since
 
 
-@feature
+@since(ASYNC)
 def asynchronous(app: dash.Dash, Store: Any, seen: Seen) -> Visit:
     app.layout = [Store(id="a"), *many_stores(Store), go(), html.Div(id="out")]
 
@@ -31,7 +31,7 @@ def asynchronous(app: dash.Dash, Store: Any, seen: Seen) -> Visit:
     return lambda page: click(click(page))
 
 
-@feature
+@since(ASYNC)
 def asynchronous_failure(app: dash.Dash, Store: Any, seen: Seen) -> Visit:
     app.layout = [Store(id="a", data=[1]), go()]
 
