@@ -47,6 +47,11 @@ class FrozenPayload:
         self._lock = threading.Lock()
 
     @property
+    def codec(self) -> str:
+        """The word of the codec that made it, for people."""
+        return self.frozen.codec.name
+
+    @property
     def nbytes(self) -> int:
         """Size in bytes; an estimate until `parts` was called once."""
         return HEADER.size + self.frozen.nbytes if self._parts is None else length(self._parts)

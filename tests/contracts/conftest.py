@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -11,8 +15,10 @@ import pytest
 from dash_statemanager.backends.base import Backend, Purges
 from dash_statemanager.backends.breaker import Breaker
 from dash_statemanager.backends.encrypted import Encrypted
+from dash_statemanager.backends.gcs import GcsBackend
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
+from tests.servers.gcs import GcsServer
 
 
 class Clock:
@@ -50,11 +56,26 @@ def sqlite(folder: Path, clock: Clock) -> SqlBackend:
     return SqlBackend(f"sqlite:///{folder / 'state.db'}", clock)
 
 
+@cache
+def gcs_server() -> GcsServer:
+    """One for all tests; each has a bucket of its own in it."""
+    server = GcsServer(Path(tempfile.mkdtemp(prefix="gcs-")))
+    server.start()
+    atexit.register(server.kill)
+    return server
+
+
+def gcs(folder: Path, clock: Clock) -> GcsBackend:
+    bucket = "bucket-" + blake2b(str(folder).encode(), digest_size=8).hexdigest()
+    return GcsBackend(bucket, clock, endpoint=gcs_server().endpoint)
+
+
 CASES = [
     Case("memory", lambda folder, clock: MemoryBackend(clock), shared=False),
     Case("sqlite", sqlite),
     Case("encrypted", lambda folder, clock: Encrypted(sqlite(folder, clock), ["a key for the tests"]), purges=False),
     Case("breaker", lambda folder, clock: Breaker(sqlite(folder, clock)), purges=False),
+    Case("gcs", gcs, atomic=False),
 ]
 
 
