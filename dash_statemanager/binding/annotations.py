@@ -89,9 +89,12 @@ def _is_handle(annotation: Any, function: Any) -> bool:
 def _names_handle(text: str, known: Mapping[str, Any]) -> bool:
     """As `_is_handle`, without evaluating the text: its names may exist for type checkers only."""
     try:
-        nodes = list(ast.walk(ast.parse(text, mode="eval")))
+        tree = ast.parse(text, mode="eval")
     except SyntaxError:
         return False
+    if isinstance(tree.body, ast.Constant) and isinstance(tree.body.value, str):
+        return _names_handle(tree.body.value, known)  # a text below `from __future__ import annotations`
+    nodes = list(ast.walk(tree))
     names = (node.id for node in nodes if isinstance(node, ast.Name))
     attributes = (node for node in nodes if isinstance(node, ast.Attribute) and node.attr == NAME)
     modules = (known.get(getattr(node.value, "id", "")) for node in attributes)
