@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dash import dcc
 from typing_extensions import assert_type
 
 import dash_statemanager as dsm
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import polars as pl
 
 
 class Filters(dsm.ServerStore):
@@ -20,6 +25,7 @@ def components() -> list[dcc.Store]:
         dsm.ServerStore(id="plain"),
         dsm.ServerStore(id={"type": "store", "index": 1}, storage_type="local", data={"n": 1}),
         dsm.ServerStore("typed", "memory", [1, 2], types="python", sealed=True),
+        dsm.ServerStore("table", lazy=True, clientside="reference"),
         Filters(),
     ]
 
@@ -77,6 +83,19 @@ def decorated() -> None:
     assert_type(show(1), str)
 
 
+def handles(table: dsm.Stored[pd.DataFrame] | None, counts: dsm.Stored[list[int]]) -> None:
+    if table is not None:
+        assert_type(table.value, pd.DataFrame)
+        assert_type(table.columns(["a", "b"]), pd.DataFrame)
+        assert_type(table.rows(100, 50, columns=["a"]), pd.DataFrame)
+        assert_type(table.nbytes, int)
+        assert_type(table.scan(), pl.LazyFrame)
+        assert_type(table.scan("duckdb"), duckdb.DuckDBPyRelation)
+        table.scan("spark")  # type: ignore[call-overload]
+    assert_type(counts.value, list[int])
+    assert_type(dsm.Stored.of([1, 2]), dsm.Stored[list[int]])
+
+
 def failures() -> str | None:
     try:
         dsm.set_store("a", object())
@@ -98,7 +117,7 @@ def every_error() -> list[type[dsm.StateError]]:
         dsm.Conflict,
     ]
     codec: list[type[dsm.CodecError]] = [dsm.CodecError, dsm.CorruptPayload]
-    return [*backend, *codec, dsm.ConfigError, dsm.LockTimeout, dsm.SessionError, dsm.ValueTooLarge]
+    return [*backend, *codec, dsm.ConfigError, dsm.LockTimeout, dsm.PartError, dsm.SessionError, dsm.ValueTooLarge]
 
 
 def manager() -> None:

@@ -43,7 +43,7 @@ def app(backend: str) -> dash.Dash:
     return app
 
 
-def got(app: dash.Dash, *arguments: Any, page: Callable[[Page], Any] | None = None) -> Callable[[Any], Page]:
+def got(app: dash.Dash, *arguments: Any) -> Callable[[Any], Page]:
     """Registers a function as the callback of the button "read", and clicks."""
 
     def decorate(function: Any) -> Page:
