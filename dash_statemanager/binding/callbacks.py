@@ -98,8 +98,13 @@ def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
             return await function(*args, **kwargs)
         conversion = await _enter_async(context, _opened(handles, context, progress))
         args, kwargs = _arguments(conversion, context, args, kwargs, progress)
+        updates = context["updated_props"]
         async with lock():
-            result = await function(*args, **kwargs)
+            updates.hold()
+            try:
+                result = await function(*args, **kwargs)
+            finally:
+                await updates.release()
             if any(clean_property(leaf["property"]) == "data" for leaf in leaves(_outputs(context))):
                 return await asyncio.to_thread(_results, conversion, context, result)
             return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -210,12 +211,28 @@ class UpdatedProps(dict[str, Any]):
 
     def __init__(self, inner: dict[str, Any], conversion: Conversion) -> None:
         super().__init__(inner)
-        self._inner, self._conversion = inner, conversion
+        self._inner, self._conversion, self._held = inner, conversion, False
 
     def __setitem__(self, component_id: str, props: dict[str, Any]) -> None:
-        props = self._conversion.props(component_id, props)
-        self._inner[component_id] = props
+        if not self._held:
+            props = self._conversion.props(component_id, props)
+            self._inner[component_id] = props
         super().__setitem__(component_id, props)
+
+    def hold(self) -> None:
+        """Puts the writing off, for callbacks on an event loop, where nothing is sent before they end."""
+        self._held = type(self._inner) is dict
+
+    async def release(self) -> None:
+        """Writes, in a thread, what was put off."""
+        if self._held:
+            self._held = False
+            if self:
+                await asyncio.to_thread(self._set_each, dict(self))
+
+    def _set_each(self, changes: Mapping[str, dict[str, Any]]) -> None:
+        for component_id, props in changes.items():
+            self[component_id] = props
 
 
 def is_active(context: Mapping[str, Any]) -> bool:
