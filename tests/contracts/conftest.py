@@ -15,10 +15,8 @@ import pytest
 from dash_statemanager.backends.base import Backend, Purges
 from dash_statemanager.backends.breaker import Breaker
 from dash_statemanager.backends.encrypted import Encrypted
-from dash_statemanager.backends.gcs import GcsBackend
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
-from tests.servers.gcs import GcsServer
 
 
 class Clock:
@@ -57,17 +55,21 @@ def sqlite(folder: Path, clock: Clock) -> SqlBackend:
 
 
 @cache
-def gcs_server() -> GcsServer:
-    """One for all tests; each has a bucket of its own in it."""
+def gcs_endpoint() -> str:
+    """One server for all tests; each has a bucket of its own in it."""
+    from tests.servers.gcs import GcsServer
+
     server = GcsServer(Path(tempfile.mkdtemp(prefix="gcs-")))
     server.start()
     atexit.register(server.kill)
-    return server
+    return server.endpoint
 
 
-def gcs(folder: Path, clock: Clock) -> GcsBackend:
+def gcs(folder: Path, clock: Clock) -> Backend:
+    from dash_statemanager.backends.gcs import GcsBackend
+
     bucket = "bucket-" + blake2b(str(folder).encode(), digest_size=8).hexdigest()
-    return GcsBackend(bucket, clock, endpoint=gcs_server().endpoint)
+    return GcsBackend(bucket, clock, endpoint=gcs_endpoint())
 
 
 CASES = [

@@ -21,7 +21,7 @@ from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import google_crc32c
 
@@ -60,13 +60,18 @@ class GcsServer(Server):
 
         Args:
             *faults: Each with `on`, a regular expression for `METHOD /path?query`; `status` to answer, or `hang` in
-                seconds, or `lost` to do it and not tell; `times`, -1 for always; `message`.
+                seconds, or `lost` to do it and not tell, or `damaged` to change a byte; `times`, -1 for always;
+                `message`.
         """
         self._control("faults", list(faults))
 
     def requests(self) -> list[str]:
         """The requests since this was asked last, as `METHOD /path?query`."""
         return list(self._control("requests", None))
+
+    def peak(self) -> int:
+        """Most requests that were under way at the same time since this was asked last."""
+        return int(self._control("peak", None))
 
     def wipe(self) -> None:
         """Makes it as new: one empty bucket, no faults."""
@@ -137,6 +142,7 @@ class Storage:
         self.uploads: dict[str, Upload] = {}
         self.faults: list[dict[str, Any]] = []
         self.requests: list[str] = []
+        self.inside = self.peak = 0
 
     def bucket(self, name: str) -> dict[str, Object]:
         if name not in self.buckets:
@@ -212,20 +218,26 @@ class Handler(BaseHTTPRequestHandler):
         line = f"{self.command} {unquote(self.path)}"
         fault = self.fault(line)
         time.sleep(fault.get("hang", 0))
-        try:
-            if "status" in fault:
-                raise Refused(fault["status"], fault.get("message", "told to fail"))
-            query = {key: values[0] for key, values in parse_qs(url.query).items()}
-            with self.storage.lock:
-                answer = self.route(url.path, query, body)
-        except Refused as exc:
-            answer = exc.status, self.complaint(url.path, exc), {}
+        answer = self.answer(url, body, fault)
+        with self.storage.lock:
+            self.storage.inside -= 1
         if "lost" in fault:
             self.close_connection = True
             return None
         return self.send(*answer)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815
+
+    def answer(self, url: SplitResult, body: bytes, fault: Mapping[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        try:
+            if "status" in fault:
+                raise Refused(fault["status"], fault.get("message", "told to fail"))
+            query = {key: values[0] for key, values in parse_qs(url.query).items()}
+            with self.storage.lock:
+                status, answer, headers = self.route(url.path, query, body)
+        except Refused as exc:
+            return exc.status, self.complaint(url.path, exc), {}
+        return status, bytes([answer[0] ^ 1]) + answer[1:] if "damaged" in fault else answer, headers
 
     def control(self, what: str, data: Any) -> Any:
         with self.storage.lock:
@@ -234,11 +246,14 @@ class Handler(BaseHTTPRequestHandler):
             elif what == "faults":
                 self.storage.faults = data
             requests, self.storage.requests = self.storage.requests, []
-            return requests if what == "requests" else None
+            peak, self.storage.peak = self.storage.peak, 0
+        return {"requests": requests, "peak": peak}.get(what)
 
     def fault(self, line: str) -> dict[str, Any]:
         with self.storage.lock:
             self.storage.requests.append(line)
+            self.storage.inside += 1
+            self.storage.peak = max(self.storage.peak, self.storage.inside)
             for fault in self.storage.faults:
                 if fault.get("times", 1) and re.match(fault["on"], line):
                     fault["times"] = fault.get("times", 1) - 1
@@ -252,34 +267,34 @@ class Handler(BaseHTTPRequestHandler):
         text = f"<?xml version='1.0'?><Error><Code>{code.get(exc.status, 'Error')}</Code></Error>"
         return text.encode()
 
-    def route(self, path: str, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def route(self, path: str, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         for pattern, method in ROUTES:
             if match := re.fullmatch(pattern, f"{self.command} {path}"):
                 return method(self, *map(unquote, match.groups()), query, body)
         raise Refused(501, f"not known here: {self.command} {path}")
 
-    def make_bucket(self, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def make_bucket(self, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         name = json.loads(body)["name"]
         if name in self.storage.buckets:
             raise Refused(409, "Your previous request to create the named bucket succeeded and you already own it.")
         self.storage.buckets[name] = {}
         return 200, {"kind": "storage#bucket", **json.loads(body)}, {}
 
-    def list_objects(self, bucket: str, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def list_objects(self, bucket: str, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         return 200, self.storage.list(bucket, query), {}
 
-    def describe(self, bucket: str, name: str, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def describe(self, bucket: str, name: str, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         return 200, self.storage.find(bucket, name, query).resource(bucket, name), {}
 
-    def change(self, bucket: str, name: str, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def change(self, bucket: str, name: str, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         return 200, self.storage.patch(bucket, name, json.loads(body), query), {}
 
-    def remove(self, bucket: str, name: str, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def remove(self, bucket: str, name: str, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         self.storage.find(bucket, name, query)
         del self.storage.buckets[bucket][name]
         return 204, b"", {}
 
-    def download(self, bucket: str, name: str, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def download(self, bucket: str, name: str, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         """A download by the XML API: the metadata comes in headers."""
         there = self.storage.find(bucket, name, query)
         headers = {
@@ -297,7 +312,7 @@ class Handler(BaseHTTPRequestHandler):
         headers["Content-Range"] = f"bytes {first}-{last}/{len(there.data)}"
         return 206, there.data[first : last + 1], headers
 
-    def upload(self, bucket: str, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def upload(self, bucket: str, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         if query["uploadType"] == "resumable":
             return self.begin_upload(bucket, query, json.loads(body))
         message = message_from_bytes(b"Content-Type: " + self.headers["Content-Type"].encode() + b"\r\n\r\n" + body)
@@ -308,14 +323,14 @@ class Handler(BaseHTTPRequestHandler):
         data = data[: data.rindex(boundary)]
         return 200, self.storage.insert(bucket, fields["name"], data, fields, query), {}
 
-    def begin_upload(self, bucket: str, query: Query, fields: Any) -> tuple[int, object, dict[str, str]]:
+    def begin_upload(self, bucket: str, query: Query, fields: Any) -> tuple[int, Any, dict[str, str]]:
         self.storage.check(self.storage.bucket(bucket).get(fields["name"]), query)
         name = str(next(self.storage.generations))
         self.storage.uploads[name] = Upload(bucket, fields["name"], fields, query)
         url = f"http://{self.headers['Host']}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={name}"
         return 200, b"", {"Location": url}
 
-    def go_on(self, bucket: str, query: Query, body: bytes) -> tuple[int, object, dict[str, str]]:
+    def go_on(self, bucket: str, query: Query, body: bytes) -> tuple[int, Any, dict[str, str]]:
         """Takes a chunk, or tells how far an upload is."""
         upload = self.storage.uploads[query["upload_id"]]
         first, _, total = re.fullmatch(r"bytes (\*|(\d+)-\d+)/(\d+)", self.headers["Content-Range"]).groups()  # type: ignore[union-attr]
@@ -337,7 +352,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-ROUTES: list[tuple[str, Callable[..., tuple[int, object, dict[str, str]]]]] = [
+ROUTES: list[tuple[str, Callable[..., tuple[int, Any, dict[str, str]]]]] = [
     (r"POST /storage/v1/b", Handler.make_bucket),
     (r"GET /storage/v1/b/([^/]+)/o", Handler.list_objects),
     (r"GET /storage/v1/b/([^/]+)/o/([^/]+)", Handler.describe),
