@@ -30,7 +30,7 @@ def lazy_frame(read: Read) -> polars.LazyFrame:
     def source(columns: list[str] | None, predicate: Any, rows: int | None, _: int | None) -> Iterator[Any]:
         names = list(labels) if columns is None else columns
         part = Part([labels[name] for name in names], 0, rows)
-        frame = pl.from_arrow(_as_arrow(read(part))).cast({name: types[name] for name in names})
+        frame = pl.from_arrow(as_arrow(read(part))).cast({name: types[name] for name in names})
         yield frame if predicate is None else frame.filter(predicate)
 
     frame: polars.LazyFrame = register(source, schema=types)
@@ -43,21 +43,12 @@ def relation(read: Read) -> duckdb.DuckDBPyRelation:
     Args:
         read: Gives a part of the table, of any library.
     """
-    found: duckdb.DuckDBPyRelation = _engine("duckdb").connect().from_arrow(_as_arrow(read(Part())))
+    found: duckdb.DuckDBPyRelation = _engine("duckdb").connect().from_arrow(as_arrow(read(Part())))
     return found
 
 
-def _types(pl: Any, read: Read) -> dict[str, Any]:
-    """The columns' types in polars: seen without a row, but for those that only values tell."""
-    types = dict(pl.from_arrow(_as_arrow(read(Part(limit=0)))).schema)
-    for label in schema(read(Part(limit=0))):
-        if types[str(label)] == pl.Null:
-            types.update(pl.from_arrow(_as_arrow(read(Part([label])))).schema)
-    return types
-
-
-def _as_arrow(table: Any) -> Any:
-    """A table of any library as one of pyarrow, without an index."""
+def as_arrow(table: Any) -> Any:
+    """A table of any library as one of pyarrow, without an index. Raises `CodecError` for what Arrow can't hold."""
     import pyarrow as pa
 
     try:
@@ -66,8 +57,17 @@ def _as_arrow(table: Any) -> Any:
         return table.to_arrow() if hasattr(table, "to_arrow") else table
     except (pa.ArrowException, ValueError, TypeError) as exc:
         raise CodecError(
-            f"the table can't be scanned: {exc}", "Convert that column, or read all of it: .value"
+            f"the table can't be had as Arrow: {exc}", "Convert that column, or read all of it: .value"
         ) from exc
+
+
+def _types(pl: Any, read: Read) -> dict[str, Any]:
+    """The columns' types in polars: seen without a row, but for those that only values tell."""
+    types = dict(pl.from_arrow(as_arrow(read(Part(limit=0)))).schema)
+    for label in schema(read(Part(limit=0))):
+        if types[str(label)] == pl.Null:
+            types.update(pl.from_arrow(as_arrow(read(Part([label])))).schema)
+    return types
 
 
 def _engine(name: str) -> Any:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from ..api import get_state_manager
+from ..codecs.arrow import write_stream
+from ..codecs.part import is_table
+from ..errors import CodecError, PartError
 from ..reference import BASE
+from ..scan import as_arrow
 
 ROUTE = "_dash-statemanager/value"
 FOREVER = "private, max-age=31536000, immutable"
@@ -46,18 +50,14 @@ def answer(method: str, asked: Any, site: str | None) -> Answer:
     if site == "cross-site":
         return Answer(403, b"Values are for pages of this app only.")
     asked = asked if isinstance(asked, Mapping) else {}
-    reference = asked.get("reference")
-    value = get_state_manager().read(reference if isinstance(reference, dict) else {BASE: reference})
-    if value is None:
-        return Answer(200, b"null", JSON)
     try:
-        value = cut(value, asked) if is_frame(value) else value
-    except (ValueError, TypeError, KeyError) as exc:
+        value = _read(asked)
+        as_stream = is_table(value) and asked.get("format") == "arrow"
+        body = b"".join(write_stream(as_arrow(value))) if as_stream else as_json(value)
+    except (PartError, CodecError, ValueError, TypeError) as exc:
         return Answer(400, f"Bad columns, offset or limit: {exc}".encode())
-    cache = FOREVER if method == "GET" else "no-store"
-    if is_frame(value) and asked.get("format") == "arrow":
-        return Answer(200, as_arrow(value), ARROW, cache)
-    return Answer(200, as_json(value), JSON, cache)
+    cache = "no-store" if value is None or method != "GET" else FOREVER
+    return Answer(200, body, ARROW if as_stream else JSON, cache)
 
 
 def view_for(app: Any) -> Callable[..., Any]:
@@ -109,39 +109,23 @@ _VIEWS: Mapping[str, Callable[[], Callable[..., Any]]] = {
 }
 
 
-def is_frame(value: object) -> bool:
-    """Whether a value is a frame of any library."""
-    return type(value).__module__.split(".")[0] in ("pandas", "polars", "pyarrow", "geopandas") and hasattr(
-        value, "columns"
-    )
-
-
-def cut(frame: Any, asked: Mapping[str, Any]) -> Any:
-    """Some columns and rows of a frame, as pandas."""
-    pandas = frame if hasattr(frame, "iloc") else frame.to_pandas()
-    columns = asked.get("columns")
-    if columns:
-        names: Sequence[str] = columns.split(",") if isinstance(columns, str) else columns
-        pandas = pandas[list(names)]
-    start = max(0, int(asked.get("offset") or 0))
-    limit = asked.get("limit")
-    return pandas.iloc[start : None if limit in (None, "") else start + max(0, int(str(limit)))]
+def _read(asked: Mapping[str, Any]) -> Any:
+    """The value that was asked for, or the part of it."""
+    reference = asked.get("reference")
+    wanted = reference if isinstance(reference, dict) else {BASE: reference}
+    (handle,) = get_state_manager().open_many([(wanted, None)])
+    if handle is None:
+        return None
+    columns, offset, limit = (asked.get(name) for name in ("columns", "offset", "limit"))
+    if all(given in (None, "") for given in (columns, offset, limit)):
+        return handle.value
+    names = columns.split(",") if columns and isinstance(columns, str) else columns or None
+    return handle.rows(int(offset or 0), None if limit in (None, "") else int(str(limit)), columns=names)
 
 
 def as_json(value: Any) -> bytes:
     """A value as JSON for the browser: frames as rows, bytes in base64, sets as lists."""
     return orjson.dumps(_plain(value), default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
-
-
-def as_arrow(frame: Any) -> bytes:
-    """A pandas frame as an Arrow IPC stream, without its index."""
-    import pyarrow
-
-    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
-    sink = pyarrow.BufferOutputStream()
-    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())
 
 
 def _plain(value: Any) -> Any:
@@ -151,7 +135,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode("ascii")
-    if is_frame(value):
+    if is_table(value):
         pandas = value if hasattr(value, "iloc") else value.to_pandas()
         return orjson.Fragment(pandas.to_json(orient="records", date_format="iso"))
     return value

@@ -123,7 +123,10 @@ def test_the_page_reads_values_with_the_rights_of_its_session(address: str) -> N
         {"x": 1},
         {"x": 2},
     ]
-    assert browser.get(url, params={"reference": token, "columns": "y"}).status_code == 400
+    assert browser.get(url, params={"reference": token, "columns": "x", "limit": 0}).json() == []
+    for nonsense in ({"columns": "y"}, {"offset": -1}, {"limit": "many"}):
+        answer = browser.get(url, params={"reference": token, **nonsense})
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (400, "no-store")
     assert browser.get(url, params={"reference": token}, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     refused = open_page(address).get(url, params={"reference": token})
     assert (refused.json(), refused.headers["Cache-Control"]) == (None, "no-store")
