@@ -1,0 +1,220 @@
+"""Payloads in Redis or Valkey."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ...errors import BackendUnavailable, Conflict
+from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Put
+from .layout import HEAD, Head, Names, Upload, lifetime, milliseconds, pack_time
+from .scripts import CHANGE, TOUCH
+from .servers import Command, Servers
+from .url import parse
+
+if TYPE_CHECKING:
+    from ...config import Settings
+
+__all__ = ["RedisBackend"]
+
+log = logging.getLogger("dash_statemanager")
+
+UPLOAD = 600_000
+"""Milliseconds after which the chunks of an upload that was given up are gone."""
+PAGE = 1000
+ATTEMPTS = 10
+
+
+class RedisBackend(Backend):
+    """Keeps payloads in Redis or Valkey, which forgets by itself what has expired.
+
+    A write is one round trip and one script, atomic for one scope (the first two segments of a key), and without
+    a cluster for all keys. Payloads over 8 MiB travel in chunks; a reader sees all of them or none.
+
+    Args:
+        url: As `STATE_REDIS_URL`.
+        clock: Unix time in seconds.
+        pool_size: Most connections in use at once.
+        timeout: Seconds that a server may stay silent.
+        prefix: First part of all names in Redis.
+
+    Raises:
+        ConfigError: The URL is malformed.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self,
+        url: str = "redis://localhost:6379/0",
+        clock: Callable[[], float] = time.time,
+        *,
+        pool_size: int = 16,
+        timeout: float = 1.5,
+        prefix: str = "",
+    ) -> None:
+        self._clock = clock
+        self._names = Names(prefix)
+        self._servers = Servers(parse(url), pool_size, timeout)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, clock: Callable[[], float] = time.time) -> RedisBackend:
+        """The backend of `redis_url`, `pool_size` and `timeout`."""
+        return cls(settings.redis_url, clock, pool_size=settings.pool_size, timeout=settings.timeout)
+
+    def get(self, key: str) -> Entry | None:
+        """The entry, in one round trip, or in two where the payload is in chunks.
+
+        Raises:
+            BackendFormatError: Redis holds something else there.
+        """
+        return self.get_many((key,)).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """The entries that are there; those of one scope as they were at one moment."""
+        found: dict[str, Entry] = {}
+        for place, names in self._by_place(keys).items():
+            found |= {names[name]: entry for name, entry in self._read(place, list(names)).items()}
+        return found
+
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        """Sizes of the payloads that are there, in bytes by key, without reading them."""
+        return {
+            keys_[name]: head.nbytes
+            for place, keys_ in self._by_place(keys).items()
+            for name, head in self._heads(place, list(keys_)).items()
+        }
+
+    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
+        """Stores the payload and returns its etag."""
+        return self.put_many([Put(key, payload, ttl, expect)])[0]
+
+    def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
+        """All puts and deletes of one scope at once, one scope after the other; without a cluster all at once.
+
+        A `Conflict` leaves its scope as it was, and those that come later in `puts`.
+        """
+        now = self._clock()
+        uploads = [Upload(self._names.name(put.key), put, now) for put in puts]
+        there = [self._names.name(key) for key in delete]
+        for place in dict.fromkeys(map(self._servers.place, [*(upload.name for upload in uploads), *there])):
+            mine = [upload for upload in uploads if self._servers.place(upload.name) == place]
+            self._change(place, mine, [name for name in there if self._servers.place(name) == place], now)
+        return [upload.etag for upload in uploads]
+
+    def delete(self, *keys: str) -> int:
+        """Deletes the keys, one round trip a scope, and returns how many were there."""
+        now = self._clock()
+        return sum(
+            self._change(place, (), page, now)
+            for place, names in self._by_place(keys).items()
+            for page in _pages(list(names), PAGE)
+        )
+
+    def touch(self, key: str, ttl: float | None) -> bool:
+        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
+        name, now, ttl = self._names.name(key), self._clock(), lifetime(ttl)
+        until = pack_time(None if ttl is None else now + ttl)
+        command = TOUCH.call([name], now, milliseconds(ttl), until)
+        return bool(self._servers.run(self._servers.place(name), [command])[-1])
+
+    def scan(self, prefix: str) -> Iterator[Listing]:
+        """The entries as they were when the first one was asked for, in the order of their keys."""
+        yield from sorted(self._list(prefix), key=lambda listing: listing.key)
+
+    def ping(self) -> None:
+        """Raises `BackendUnavailable` within 2 seconds where nothing can be written."""
+        for place in self._servers.places():
+            self._servers.run(place, [("UNLINK", self._servers.some_name(place))])
+
+    def close(self) -> None:
+        """Closes all connections. A later operation opens them again."""
+        self._servers.close()
+
+    def stats(self) -> Mapping[str, object]:
+        """Location without credentials, entries and bytes of payload; looks at every entry."""
+        sizes = [listing.nbytes for listing in self._list("")]
+        return {"location": self._servers.location, "entries": len(sizes), "bytes": sum(sizes)}
+
+    def _by_place(self, keys: Iterable[str]) -> dict[int, dict[str, str]]:
+        """Keys by their names, by place."""
+        found: dict[int, dict[str, str]] = {}
+        for key in keys:
+            name = self._names.name(key)
+            found.setdefault(self._servers.place(name), {})[name] = key
+        return found
+
+    def _change(self, place: int, uploads: Sequence[Upload], delete: Sequence[str], now: float) -> int:
+        commands: list[Command] = [
+            ("SET", name, piece, "PX", UPLOAD) for upload in uploads for name, piece in upload.uploads.items()
+        ]
+        names = [*(upload.name for upload in uploads), *delete]
+        arguments = [argument for upload in uploads for argument in upload.arguments]
+        done: int = self._servers.run(place, [*commands, CHANGE.call(names, now, *arguments)])[-1]
+        if done < 0:
+            raise Conflict(f"another was faster to write {uploads[-done - 1].key!r}", "Read it again and repeat")
+        return done
+
+    def _read(self, place: int, names: Sequence[str]) -> dict[str, Entry]:
+        """The entries; once more where one was replaced before all its chunks were read."""
+        torn: dict[str, str] = {}
+        for _ in range(ATTEMPTS):
+            found: dict[str, Entry] = {}
+            torn_before, torn = torn, {}
+            for name, head, value in self._values(place, names):
+                body = self._chunks(place, name, head) if head.chunks else memoryview(value)[HEAD:]
+                if body is None:
+                    torn[name] = head.etag
+                else:
+                    found[name] = Entry(BytesPayload(body), head.etag, head.expires_at)
+            for name in [name for name, etag in torn.items() if torn_before.get(name) == etag]:
+                log.warning("chunks of %r are gone: its value is taken for missing", name)
+                del torn[name]
+            if not torn:
+                return found
+        raise BackendUnavailable(f"{next(iter(torn))!r} was replaced each time while it was read", "Try again later")
+
+    def _values(self, place: int, names: Sequence[str]) -> Iterator[tuple[str, Head, bytes]]:
+        now = self._clock()
+        values = self._servers.run(place, [("MGET", *names)])[-1]
+        for name, value in zip(names, values, strict=True):
+            if value is not None and (head := Head.unpack(name, value)).is_live(now):
+                yield name, head, value
+
+    def _chunks(self, place: int, name: str, head: Head) -> Buffer | None:
+        whole = memoryview(bytearray(head.nbytes))
+        chunks = self._servers.run(place, [("MGET", *head.chunk_names(name))], into=whole)[-1]
+        return None if None in chunks else whole.toreadonly()
+
+    def _heads(self, place: int, names: Sequence[str]) -> dict[str, Head]:
+        now = self._clock()
+        texts = self._servers.run(place, [("GETRANGE", name, 0, HEAD - 1) for name in names]) if names else ()
+        heads = ((name, Head.unpack(name, text)) for name, text in zip(names, texts, strict=True) if text)
+        return {name: head for name, head in heads if head.is_live(now)}
+
+    def _list(self, prefix: str) -> Iterator[Listing]:
+        """All entries with the prefix, in any order; from the start again where a server was replaced meanwhile."""
+        for _ in range(ATTEMPTS):
+            changes = self._servers.changes
+            heads: dict[str, Head] = {}
+            for place in self._servers.places():
+                for names in self._pages(place, self._names.pattern(prefix)):
+                    heads |= self._heads(place, names)
+            if changes == self._servers.changes:
+                break
+        for name, head in heads.items():
+            if (key := self._names.key(name)) is not None:
+                yield Listing(key, head.nbytes, head.expires_at)
+
+    def _pages(self, place: int, pattern: str) -> Iterator[list[str]]:
+        cursor = None
+        while cursor != 0:
+            command = ("SCAN", cursor or 0, "MATCH", pattern, "COUNT", PAGE, "TYPE", "string")
+            cursor, found = self._servers.run(place, [command])[-1]
+            yield [name.decode() for name in found]
+
+
+def _pages(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

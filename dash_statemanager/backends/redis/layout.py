@@ -1,0 +1,167 @@
+"""How an entry lies in Redis: one string, and for a large payload chunks beside it.
+
+The string starts with a head of 64 bytes that the scripts read, too: `DSM1`, etag, expiry as Unix time
+(0 for never), size and number of chunks. The payload follows, unless it is in chunks.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ...errors import BackendFormatError
+from ..base import ABSENT, ANY, Buffer, Put
+
+__all__ = ["CHUNK", "HEAD", "Head", "Names", "Upload"]
+
+CHUNK = 8 << 20
+HEAD = 64
+SMALL = 16 << 10
+"""Bytes that a script may hold without being slow; more is sent before it."""
+MAGIC = b"DSM1"
+FOREVER = 1e10
+"""Seconds of a lifetime that counts as endless."""
+_GLOB = re.compile(r"([\\*?\[])")
+_TAGGED = re.compile(r"\{([^/]*(?:/[^/]*)?)\}(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names in Redis: the first two segments of a key are its hash tag, so that a cluster keeps a scope together.
+
+    Args:
+        prefix: First part of all names.
+    """
+
+    prefix: str
+
+    def name(self, key: str) -> str:
+        """The name of a key: `{dash/scope}/store/version` for `dash/scope/store/version`."""
+        tag = "/".join(key.split("/", 2)[:2])
+        return f"{self.prefix}{{{tag}}}{key[len(tag) :]}"
+
+    def key(self, name: str) -> str | None:
+        """The key of a name, None where it is not a name of ours."""
+        match = _TAGGED.fullmatch(name, len(self.prefix))
+        return match and match[1] + match[2]
+
+    def pattern(self, prefix: str) -> str:
+        """What the names of keys with the prefix match, and no others."""
+        start = self.name(prefix) if prefix.count("/") > 1 else f"{self.prefix}{{{prefix}"
+        return _GLOB.sub(r"\\\1", start) + "*"
+
+
+def upload_name(name: str, etag: str) -> str:
+    """The name of what is uploaded: in the slot of its entry, and not found when entries are listed."""
+    return f"#{name}#{etag}"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands before a payload.
+
+    Attributes:
+        etag: The etag.
+        expires_at: Unix time in seconds, or None for never.
+        nbytes: Size of the payload.
+        chunks: In how many chunks it is; 0 where it follows the head.
+    """
+
+    etag: str
+    expires_at: float | None
+    nbytes: int
+    chunks: int = 0
+
+    def pack(self) -> bytes:
+        """The 64 bytes."""
+        until = pack_time(self.expires_at)
+        return f"{MAGIC.decode()} {self.etag} {until} {self.nbytes:013d} {self.chunks:08d}\n".encode()
+
+    @classmethod
+    def unpack(cls, name: str, data: bytes) -> Head:
+        """The head of an entry.
+
+        Raises:
+            BackendFormatError: It is none.
+        """
+        words = bytes(data[:HEAD]).split()
+        if words[:1] != [MAGIC] or len(words) != 5:
+            raise BackendFormatError(f"{name!r} holds something else", "Give the app a STATE_NAMESPACE of its own")
+        _, etag, until, nbytes, chunks = words
+        return cls(etag.decode(), float(until) or None, int(nbytes), int(chunks))
+
+    def is_live(self, now: float) -> bool:
+        """Whether it has not expired."""
+        return self.expires_at is None or self.expires_at > now
+
+    def chunk_names(self, name: str) -> list[str]:
+        """The names of the chunks, in order."""
+        return [f"{upload_name(name, self.etag)}/{number}" for number in range(self.chunks)]
+
+
+class Upload:
+    """A put as Redis gets it.
+
+    Args:
+        name: The name of the key.
+        put: What is put.
+        now: Unix time in seconds.
+
+    Attributes:
+        key: The key.
+        name: Its name.
+        etag: New with every upload.
+        uploads: What is sent before the script, by name: the chunks of a large payload, or the entry of a smaller one.
+        arguments: What the script is told of it.
+    """
+
+    def __init__(self, name: str, put: Put, now: float) -> None:
+        self.key, self.name, self.etag = put.key, name, secrets.token_hex(8)
+        views = [view.cast("B") for part in put.payload.parts() if (view := memoryview(part)).nbytes]
+        nbytes = sum(view.nbytes for view in views)
+        pieces = list(_pieces(views)) if nbytes > CHUNK else []
+        ttl = lifetime(put.ttl)
+        head = Head(self.etag, None if ttl is None else now + ttl, nbytes, len(pieces))
+        self.uploads: dict[str, Buffer] = dict(zip(head.chunk_names(name), pieces, strict=True))
+        entry = b"".join((head.pack(), *(() if pieces else views)))
+        if len(entry) > SMALL:
+            self.uploads[upload_name(name, self.etag)] = entry
+            entry = b""
+        expect = "" if put.expect is ANY else "-" if put.expect is ABSENT else str(put.expect)
+        self.arguments = expect, self.etag, milliseconds(ttl), len(pieces), entry
+
+
+def lifetime(ttl: float | None) -> float | None:
+    """A lifetime in seconds, None for an endless one."""
+    return None if ttl is None or ttl > FOREVER else ttl
+
+
+def milliseconds(ttl: float | None) -> str:
+    """A lifetime for the scripts: empty for an endless one."""
+    return "" if ttl is None else str(max(0, int(ttl * 1000)))
+
+
+def pack_time(moment: float | None) -> str:
+    """A time as it stands in a head."""
+    return f"{moment or 0:018.6f}"
+
+
+def _pieces(views: Sequence[memoryview]) -> Iterator[Buffer]:
+    """Pieces of 8 MiB; only what lies across the border of two parts is copied."""
+    piece: list[memoryview] = []
+    room = CHUNK
+    for view in views:
+        while view:
+            piece.append(view[:room])
+            view, room = view[room:], room - piece[-1].nbytes
+            if not room:
+                yield _joined(piece)
+                piece, room = [], CHUNK
+    if piece:
+        yield _joined(piece)
+
+
+def _joined(piece: Sequence[memoryview]) -> Buffer:
+    return piece[0] if len(piece) == 1 else b"".join(piece)

@@ -1,0 +1,128 @@
+"""Connections that bound how long one operation waits, over all that it waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
+
+__all__ = ["CONNECTIONS", "SENTINEL_CONNECTIONS", "patience"]
+
+PACE = 64 << 10
+"""Bytes a second that a server must move, at least, not to count as silent."""
+SLICE = 1 << 20
+SHORTEST = 0.001
+
+
+class _Patience(threading.local):
+    """How long the operation under way in this thread may still wait."""
+
+    _until = math.inf
+    _most = math.inf
+
+    @contextlib.contextmanager
+    def of(self, seconds: float) -> Iterator[None]:
+        """An operation that waits for so many seconds, and again as much while data comes and goes."""
+        self._most, self._until = seconds, time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._most = self._until = math.inf
+
+    def left(self, most: float | None = None) -> float | None:
+        """Seconds to wait now, at most `most`; None for as long as it takes."""
+        left = min(max(self._until - time.monotonic(), SHORTEST), math.inf if most is None else most)
+        return None if math.isinf(left) else left
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def moved(self, nbytes: int) -> None:
+        """Data went through, which earns time."""
+        self._until = min(self._until + nbytes / PACE, time.monotonic() + self._most)
+
+
+patience = _Patience()
+
+
+class _Socket:
+    """A socket that waits no longer than the operation may."""
+
+    def __init__(self, inner: socket.socket, most: float | None) -> None:
+        self._inner = inner
+        self._most = most
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._most = seconds
+
+    def gettimeout(self) -> float | None:
+        return self._most
+
+    def recv_into(self, buffer: Any, *arguments: int) -> int:
+        self._wait()
+        size = self._inner.recv_into(buffer, *arguments)
+        patience.moved(size)
+        return size
+
+    def sendall(self, data: Any) -> None:
+        view = memoryview(data)
+        while view:
+            self._wait()
+            size = self._inner.send(view[:SLICE])
+            patience.moved(size)
+            view = view[size:]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def _wait(self) -> None:
+        if self._most != 0 and patience.is_over:
+            raise TimeoutError
+        self._inner.settimeout(patience.left(self._most))
+
+
+class _Patient:
+    """Makes a connection of redis-py patient."""
+
+    socket_timeout: float | None
+    socket_connect_timeout: float | None
+
+    def _connect(self) -> Any:
+        usual = self.socket_timeout
+        if patience.is_over:
+            raise TimeoutError
+        self.socket_timeout = self.socket_connect_timeout = patience.left(usual)
+        try:
+            return _Socket(super()._connect(), usual)  # type: ignore[misc]
+        finally:
+            self.socket_timeout = usual
+
+
+class _Connection(_Patient, redis.Connection):
+    pass
+
+
+class _SSLConnection(_Patient, redis.SSLConnection):
+    pass
+
+
+class _SentinelManaged(_Patient, SentinelManagedConnection):
+    pass
+
+
+class _SentinelManagedSSL(_Patient, SentinelManagedSSLConnection):
+    pass
+
+
+CONNECTIONS: dict[bool, type[redis.Connection]] = {False: _Connection, True: _SSLConnection}
+"""Connections to an address, by whether they are encrypted."""
+SENTINEL_CONNECTIONS: dict[bool, type[redis.Connection]] = {False: _SentinelManaged, True: _SentinelManagedSSL}
+"""Connections to the server that the Sentinels name."""

@@ -1,0 +1,176 @@
+"""What must happen at once, in Lua: the server runs a script without letting anybody else in between.
+
+Scripts never read the server's clock: an entry has expired when its head says so by the caller's clock,
+or when Redis has removed it. The chunks of an entry are in its slot, so no script leaves the slot of its keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+__all__ = ["CHANGE", "TOUCH", "Script", "spell_out"]
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script, by its source or, where the server knows it, by its digest."""
+
+    source: str = field(repr=False)
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest())
+
+    def call(self, names: list[str], *arguments: object) -> tuple[object, ...]:
+        """The command that runs it."""
+        return ("EVALSHA", self.digest, len(names), *names, *arguments)
+
+
+def spell_out(command: tuple[object, ...]) -> tuple[object, ...]:
+    """The same command for a server that does not know the script yet."""
+    return ("EVAL", _SOURCES[command[1]], *command[2:]) if command[0] == "EVALSHA" else command
+
+
+_HEAD = """
+local now = tonumber(ARGV[1])
+
+local function head(key)
+  local text = redis.call('GETRANGE', key, 0, 63)
+  if text == '' then return nil end
+  local over = tonumber(text:sub(23, 40)) or 0
+  return {
+    etag = text:sub(6, 21),
+    live = over == 0 or over > now,
+    chunks = tonumber(text:sub(56, 63)) or 0,
+  }
+end
+
+local function each_chunk(key, etag, chunks, command, ...)
+  for number = 0, chunks - 1 do
+    redis.call(command, '#' .. key .. '#' .. etag .. '/' .. number, ...)
+  end
+end
+
+local function remove(key, entry)
+  redis.call('UNLINK', key)
+  if entry then each_chunk(key, entry.etag, entry.chunks, 'UNLINK') end
+end
+"""
+
+CHANGE = Script(
+    _HEAD
+    + """
+-- KEYS: those of the puts, then those to delete.
+-- ARGV: now; for each put what is expected ('' anything, '-' nothing, else an etag), etag, milliseconds to live
+-- ('' for ever), chunks, entry ('' where it was uploaded). Returns how many of those to delete were there, or the
+-- negative number of the put that was in conflict. A put that is there already is one whose answer was lost.
+local puts, there = {}, {}
+for number = 1, (#ARGV - 1) / 5 do
+  local first = number * 5 - 3
+  local key, etag, entry = KEYS[number], ARGV[first + 1], ARGV[first + 4]
+  puts[number] = {
+    key = key, expect = ARGV[first], etag = etag, ttl = ARGV[first + 2], chunks = tonumber(ARGV[first + 3]),
+    entry = entry, uploaded = entry == '' and '#' .. key .. '#' .. etag,
+  }
+end
+for _, key in ipairs(KEYS) do there[key] = head(key) end
+
+local function drop(put)
+  each_chunk(put.key, put.etag, put.chunks, 'UNLINK')
+  if put.uploaded then redis.call('UNLINK', put.uploaded) end
+end
+
+local function give_up(reply)
+  for _, put in ipairs(puts) do drop(put) end
+  return reply
+end
+
+local function is_uploaded(put)
+  if put.uploaded and redis.call('EXISTS', put.uploaded) == 0 then return false end
+  for chunk = 0, put.chunks - 1 do
+    if redis.call('EXISTS', '#' .. put.key .. '#' .. put.etag .. '/' .. chunk) == 0 then return false end
+  end
+  return true
+end
+
+local function store(put)
+  if put.ttl == '0' then
+    redis.call('UNLINK', put.key)
+    return drop(put)
+  end
+  local lives = put.ttl ~= ''
+  if put.uploaded then
+    redis.call('RENAME', put.uploaded, put.key)
+    if lives then redis.call('PEXPIRE', put.key, put.ttl) else redis.call('PERSIST', put.key) end
+  else
+    local lifetime = lives and { 'PX', put.ttl } or {}
+    local reply = redis.pcall('SET', put.key, put.entry, unpack(lifetime))
+    if reply.err then return reply end
+  end
+  if lives then
+    each_chunk(put.key, put.etag, put.chunks, 'PEXPIRE', put.ttl)
+  else
+    each_chunk(put.key, put.etag, put.chunks, 'PERSIST')
+  end
+end
+
+for _, put in ipairs(puts) do
+  if there[put.key] and there[put.key].etag == put.etag then return 0 end
+end
+
+local staged = {}
+for number, put in ipairs(puts) do
+  local entry = staged[put.key] or there[put.key]
+  local etag = entry and entry.live and entry.etag or '-'
+  if put.expect ~= '' and put.expect ~= etag then return give_up(-number) end
+  if not is_uploaded(put) then return give_up(redis.error_reply('ERR an upload took too long')) end
+  staged[put.key] = { etag = put.etag, live = true }
+end
+
+for _, put in ipairs(puts) do
+  local problem = store(put)
+  if problem then return give_up(problem) end
+  local old = there[put.key]
+  if old then each_chunk(put.key, old.etag, old.chunks, 'UNLINK') end
+  there[put.key] = { etag = put.etag, chunks = put.chunks, live = true }
+end
+
+local deleted = 0
+for number = #puts + 1, #KEYS do
+  local key = KEYS[number]
+  local entry = there[key]
+  if entry then
+    if entry.live then deleted = deleted + 1 end
+    remove(key, entry)
+    there[key] = nil
+  end
+end
+return deleted
+"""
+)
+
+TOUCH = Script(
+    _HEAD
+    + """
+-- KEYS: the key. ARGV: now, milliseconds to live ('' for ever), expiry as it stands in a head. Returns whether it is
+-- there. The expiry is set before the head is written: a full server refuses a script's first write, if it takes room.
+local key, ttl = KEYS[1], ARGV[2]
+local entry = head(key)
+if not entry or not entry.live then return 0 end
+if ttl == '0' then
+  remove(key, entry)
+elseif ttl == '' then
+  redis.call('PERSIST', key)
+  redis.call('SETRANGE', key, 22, ARGV[3])
+  each_chunk(key, entry.etag, entry.chunks, 'PERSIST')
+else
+  redis.call('PEXPIRE', key, ttl)
+  redis.call('SETRANGE', key, 22, ARGV[3])
+  each_chunk(key, entry.etag, entry.chunks, 'PEXPIRE', ttl)
+end
+return 1
+"""
+)
+
+_SOURCES: dict[object, str] = {script.digest: script.source for script in (CHANGE, TOUCH)}
