@@ -143,7 +143,7 @@ class FrameCodec(Codec):
         specs = told["columns"] if positions is None else [told["columns"][at] for at in positions]
         held = {number: _as_it_is(arrays.cut(read_values, spec), index) for number, spec in enumerate(specs)}
         frame = pd.DataFrame(held, index=index, copy=False)
-        frame.columns = labels if positions is None else labels[positions]
+        frame.columns = labels if positions is None else labels.take(positions)
         if told["geometry"] and (told["geometry"][0] is None or told["geometry"][0] in frame.columns):
             frame = _geo(frame, *told["geometry"])
         frame.attrs = told["attrs"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,34 +55,29 @@ class Part:
 
     def of_arrow(self, table: Any) -> Any:
         """This part of a pyarrow Table or a polars DataFrame, over the same memory."""
-        if self.columns is not None:
-            names = list(table.column_names if hasattr(table, "column_names") else table.columns)
-            self.check(names)
-            positions = [at for label in self.columns for at, name in enumerate(names) if name == label]
+        names = list(table.column_names if hasattr(table, "column_names") else table.columns)
+        if (positions := self.positions(names)) is not None:
             table = table.select(positions if hasattr(table, "column_names") else [names[at] for at in positions])
         return table.slice(min(self.offset, len(table)), self.limit)
 
-    def positions(self, labels: Any) -> list[int] | None:
-        """Where the columns are among the labels of a pandas frame, several for one that is there twice; None for all.
+    def positions(self, labels: Iterable[Hashable]) -> list[int] | None:
+        """Where the columns are among all labels, several for one that is there twice; None for all.
 
         Raises:
             PartError: One is not there.
         """
         if self.columns is None:
             return None
-        self.check(labels)
-        return [int(at) for label in self.columns for at in labels.get_indexer_for([label])]
-
-    def check(self, labels: Any) -> None:
-        """Raises `PartError` where a column is not among the labels."""
-        missing = [label for label in self.columns or () if label not in labels]
+        labels = list(labels)
+        found = {label: [at for at, known in enumerate(labels) if _same(known, label)] for label in self.columns}
+        missing = [label for label, places in found.items() if not places]
         if missing:
             known = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
             raise PartError(f"there is no column {', '.join(map(repr, missing))}", f"There are: {known or 'none'}")
+        return [at for label in self.columns for at in found[label]]
 
     def _of_pandas(self, frame: Any) -> Any:
-        positions = self.positions(frame.columns)
-        rows = frame.iloc[self.rows]
+        rows, positions = frame.iloc[self.rows], self.positions(frame.columns)
         return rows if positions is None else rows.iloc[:, positions]
 
 
@@ -98,3 +93,8 @@ def schema(table: Any) -> Mapping[Hashable, Any]:
         if isinstance(table.schema, dict)
         else dict(zip(table.column_names, table.schema.types, strict=True))
     )
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Equality of labels, where NaN is one as well."""
+    return bool(left == right) or (left != left and right != right)
