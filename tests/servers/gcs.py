@@ -245,9 +245,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.storage.wipe()
             elif what == "faults":
                 self.storage.faults = data
-            requests, self.storage.requests = self.storage.requests, []
-            peak, self.storage.peak = self.storage.peak, 0
-        return {"requests": requests, "peak": peak}.get(what)
+            elif what == "requests":
+                answer, self.storage.requests = self.storage.requests, []
+                return answer
+            elif what == "peak":
+                peak, self.storage.peak = self.storage.peak, 0
+                return peak
+        return None
 
     def fault(self, line: str) -> dict[str, Any]:
         with self.storage.lock:
