@@ -46,11 +46,22 @@ def attach(app: Any) -> None:
         app._add_url(values.ROUTE, values.view_for(app), ["GET", "POST"])
     except AssertionError as exc:  # Flask's word for a route that comes after the first request
         logger.error("clientside callbacks can't read stores: import dash_statemanager earlier (%s)", exc)
+    if getattr(app, "_enable_mcp", False):
+        _join_mcp()
     if not hasattr(server, PREFIXES):
         setattr(server, PREFIXES, [])
         _add_middleware(server)
         offer_server_secret(lambda: _text(getattr(server, "secret_key", None)))
     getattr(server, PREFIXES).append(str(app.config.routes_pathname_prefix))
+
+
+def _join_mcp() -> None:
+    try:
+        from . import mcp
+    except ImportError as exc:
+        logger.error("Dash's MCP server can't describe stored values: it is not as this version knows it (%s)", exc)
+    else:
+        mcp.install()
 
 
 def _add_middleware(server: Any) -> None:
