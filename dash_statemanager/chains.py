@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from hashlib import blake2b
 from typing import Any
 
 from .cache import Cached
+from .carrier import CarriedPatch
 from .codecs import Codecs
 from .codecs.part import Part
 from .errors import CodecError
@@ -32,8 +34,8 @@ SETTLE_AT = 64
 LOOK_BACK = 16
 """How many steps back a cached result is looked for."""
 
-Link = str | Mapping[str, Any]
-"""The key of a patch, or `{"ops": [...]}` as code in the browser writes it."""
+Link = str | Mapping[str, Any] | CarriedPatch
+"""The key of a patch, or `{"ops": [...]}` as code in the browser writes it, or a patch that came along."""
 
 
 class Settlement(dict[str, Any]):
@@ -46,7 +48,7 @@ class Chain:
 
     Attributes:
         base: Key of the version, or None.
-        raw: JSON that stands in place of a version.
+        raw: JSON that stands in place of a version, or the version itself where it came along.
         links: The patches, oldest first.
         store: Digest of the only store whose patches count, or None for any (sealed stores).
         fallback: Key of the version that stands in where the base is gone: the initial value.
@@ -60,18 +62,23 @@ class Chain:
     store: str | None = None
     fallback: str | None = None
 
+    @property
+    def key(self) -> str | None:
+        """Key of the version, if it is to be read."""
+        return self.base if self.raw is None else None
+
     def needed(self) -> list[str]:
         """The keys that reading it needs."""
         patches = [link for link in self.links if isinstance(link, str)]
-        return ([self.base] if self.base else []) + patches
+        return ([self.key] if self.key else []) + patches
 
     def digests(self) -> list[str]:
         """A name for the result after each link, that of the base first; it outlives `rotate_session`."""
         base = (self.base or "").split("/")[-2:]
-        state = blake2b(_fingerprint([base, self.raw]), digest_size=16)
+        state = blake2b(_fingerprint([base, None if self.base else self.raw]), digest_size=16)
         names = [state.hexdigest()]
         for link in self.links:
-            state.update(_fingerprint(link))
+            state.update(_fingerprint(link.name if isinstance(link, CarriedPatch) else link))
             names.append(state.hexdigest())
         return names
 
@@ -84,7 +91,7 @@ class Chains:
         peek: Looks at those that are not read whole.
         codecs: Freezes results.
         clock: Gives the Unix time.
-        on_missing: Called with the key of each version or patch that is not there.
+        counters: Counts under `missing` what is not there.
     """
 
     def __init__(
@@ -93,10 +100,10 @@ class Chains:
         peek: Peek,
         codecs: Codecs,
         clock: Callable[[], float],
-        on_missing: Callable[[str], None],
+        counters: Counter[str],
     ) -> None:
         self._versions, self._peek, self._codecs, self._clock = versions, peek, codecs, clock
-        self._on_missing = on_missing
+        self._counters = counters
 
     def read_many(self, chains: Sequence[Chain]) -> list[Any]:
         """The values, None for what is not there; all from the backend in one round trip."""
@@ -122,28 +129,33 @@ class Chains:
         return Settlement(base=chain.digests()[0], count=count, value=self._value(chain, found))
 
     def _open(self, chain: Chain, sizes: Mapping[str, int]) -> Stored[Any] | None:
-        if not chain.links and chain.base is not None and chain.base not in sizes:
-            self._on_missing(chain.base)
+        if not chain.links and chain.key is not None and chain.key not in sizes:
+            self._note_missing()
             chain = Chain(chain.fallback if chain.fallback in sizes else None)
-        if not chain.links and chain.base is None:
+        if not chain.links and chain.key is None:
             return None if chain.raw is None else Stored.of(chain.raw)
         nbytes = sum(sizes.get(key, 0) for key in chain.needed())
         return Stored(lambda: self.read_many([chain])[0], partial(self._read_part, chain), lambda: nbytes)
 
+    def _note_missing(self) -> None:
+        if not self._counters["missing"]:
+            logger.info("a version is gone or has expired; its readers get the initial value or None")
+        self._counters["missing"] += 1
+
     def _read_part(self, chain: Chain, part: Part) -> Any:
-        if chain.base is None or chain.links:
+        if chain.key is None or chain.links:
             return part.of(self.read_many([chain])[0])
-        return self._peek.part(chain.base, part)
+        return self._peek.part(chain.key, part)
 
     def _read_fallbacks(self, chains: Iterable[Chain], found: dict[str, Cached]) -> None:
-        wanted = [c.fallback for c in chains if c.fallback and c.base is not None and c.base not in found]
+        wanted = [c.fallback for c in chains if c.fallback and c.key is not None and c.key not in found]
         if wanted:
             found.update(self._versions.read_many(wanted))
 
     def _value(self, chain: Chain, found: Mapping[str, Cached]) -> Any:
         for key in chain.needed():
             if key not in found:
-                self._on_missing(key)
+                self._note_missing()
         if not chain.links:
             return self._base(chain, found)
         if chain.links and len(chain.links) % LONG_CHAIN == 0:
@@ -151,9 +163,9 @@ class Chains:
         return self._replay(chain, found)
 
     def _base(self, chain: Chain, found: Mapping[str, Cached]) -> Any:
-        if chain.base is None:
+        if chain.key is None:
             return chain.raw
-        cached = found.get(chain.base) or found.get(chain.fallback or "")
+        cached = found.get(chain.key) or found.get(chain.fallback or "")
         return None if cached is None else cached.frozen.thaw()
 
     def _replay(self, chain: Chain, found: Mapping[str, Cached]) -> Any:
@@ -190,6 +202,8 @@ class Chains:
         return frozen.thaw()
 
     def _patch(self, link: Link, store: str | None, found: Mapping[str, Cached]) -> Mapping[str, Any]:
+        if isinstance(link, CarriedPatch):
+            return link.patch
         if not isinstance(link, str):
             operations = link.get("ops")
             return {"operations": operations if isinstance(operations, list) else []}

@@ -13,7 +13,8 @@ from dash import dcc
 from .api import definitions, get_state_manager
 from .binding.names import app_name, store_id
 from .definitions import HOUR, Clientside, ScopeName, StoreDefinition, Types
-from .reference import BASE
+from .errors import BackendUnavailable
+from .reference import BASE, CARRIED, is_reference
 from .session import current_visit
 
 if TYPE_CHECKING:
@@ -126,14 +127,17 @@ class ServerStore(dcc.Store):
             self._reference(self.data)
         return self._definition
 
-    def _reference(self, initial: Any) -> dict[str, str]:
+    def _reference(self, initial: Any) -> Any:
         """The reference of the initial value: minted once, and again when half its lifetime is over."""
         manager = get_state_manager()
         if self._minted is None or self._minted.manager is not manager or self._minted.due < time.time():
-            reference = manager.write_initial(self._definition, initial)
+            try:
+                reference = manager.write_initial(self._definition, initial)
+            except BackendUnavailable:  # the page opens all the same, and the value is written with its next use
+                return manager.name_initial(self._definition, initial)
             due = time.time() + (manager.versions.ttl(self._definition) or math.inf) / 2
             self._minted = _Minted(manager, due, reference)
-            if self._shared:
+            if self._shared and is_reference(reference) and CARRIED not in reference:
                 self._definition = replace(self._definition, initial=reference[BASE])
                 definitions.define(self._definition)
         return self._minted.reference
@@ -143,7 +147,7 @@ class ServerStore(dcc.Store):
 class _Minted:
     manager: StateManager
     due: float
-    reference: dict[str, str]
+    reference: Any
 
 
 def load_script() -> None:

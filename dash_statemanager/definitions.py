@@ -17,6 +17,7 @@ from typing import Literal
 import orjson
 
 from .backends.base import Backend, BytesPayload, Put
+from .errors import BackendUnavailable
 from .reference import store_digest
 
 ScopeName = Literal["session", "user", "app"]
@@ -101,6 +102,16 @@ class Definitions:
         """Whether a store with this id was made in this process."""
         return store_id in self._lasting or store_id in self._passing
 
+    def like(self, pattern: str) -> list[StoreDefinition]:
+        """The stores of this process with this id, or whose dict ids fit it as callbacks write them with wildcards."""
+        if not pattern.startswith("{"):
+            made = self._made(pattern)
+            return [] if made is None else [made]
+        wanted = orjson.loads(pattern)
+        with self._lock:
+            made_here = [*self._lasting.values(), *self._passing.values()]
+        return [definition for definition in made_here if _fits(definition.id, wanted)]
+
     def define(self, definition: StoreDefinition) -> None:
         """Notes in the process that a store exists."""
         with self._lock:
@@ -178,7 +189,10 @@ class Definitions:
     def _ask(self, app: str, store_id: str, backend: Backend, namespace: str) -> _Answer:
         """What the backend's notes say; the note of a passing store is prolonged."""
         key, now = self._key(namespace, app, store_id), self._clock()
-        entry = backend.get(key)
+        try:
+            entry = backend.get(key)
+        except BackendUnavailable:  # callbacks of other components go on
+            return _Answer(None, now)
         answer = _Answer(None, now + NO_FOR)
         if entry is not None:
             definition = StoreDefinition(**orjson.loads(b"".join(map(bytes, entry.payload.parts()))))
@@ -206,3 +220,10 @@ class Definitions:
     def _key(namespace: str, app: str, store_id: str) -> str:
         name = blake2b(f"{app}\n{store_id}".encode(), digest_size=16).hexdigest()
         return f"{namespace}/~stores/{name}"
+
+
+def _fits(store_id: str, pattern: dict[str, object]) -> bool:
+    parts = orjson.loads(store_id) if store_id.startswith("{") else {}
+    return parts.keys() == pattern.keys() and all(
+        isinstance(wanted, list) or parts[name] == wanted for name, wanted in pattern.items()
+    )

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .carrier import CarriedPatch, Carrier
 from .chains import Chain, Link
 from .definitions import StoreDefinition
-from .reference import BASE, CHAIN, PATCH_NAME, References, Scope, base_of
+from .reference import BASE, CARRIED, CHAIN, PATCH_NAME, References, Scope, Token, base_of
 from .versions import Keys
 
 logger = logging.getLogger("dash_statemanager")
@@ -31,12 +32,13 @@ class Gate:
 
     Args:
         references: Verifies tokens.
+        carrier: Takes values that came along.
         keys: Builds keys.
         counters: Counts under `refused`.
     """
 
-    def __init__(self, references: References, keys: Keys, counters: Counter[str]) -> None:
-        self._references, self._keys, self._counters = references, keys, counters
+    def __init__(self, references: References, carrier: Carrier, keys: Keys, counters: Counter[str]) -> None:
+        self._references, self._carrier, self._keys, self._counters = references, carrier, keys, counters
         self._unlogged: Counter[str] = Counter()
         self._quiet_until: dict[str, float] = {}
 
@@ -49,18 +51,23 @@ class Gate:
             scopes: What the session may read, by kind.
         """
         sealed = store.digest if store is not None and store.sealed else None
-        fallback = self._key(store.initial, scopes, None) if store is not None else None
+        initial = self._token(store.initial, scopes, None) if store is not None else None
+        fallback = self._key(initial, scopes) if initial else None
         links = self._links(value.get(CHAIN), sealed, scopes)
         if BASE not in value:
             return self._raw(base_of(value), links, sealed, fallback)
         if value is RAW:
             self.refuse("what code in the browser wrote to a sealed store")
             return Chain(fallback)
-        base = self._key(value[BASE], scopes, sealed)
-        if base is None:
+        token = self._token(value[BASE], scopes, sealed)
+        if token is None:
             self.refuse("a reference that this session may not read")
             return Chain(fallback)
-        return Chain(base, None, links, sealed, fallback)
+        raw = self._carrier.receive(token, value[CARRIED]) if CARRIED in value else None
+        if CARRIED in value and raw is None:
+            self.refuse("a value that was changed on its way to the browser and back, or has expired")
+            return Chain(fallback)
+        return Chain(self._key(token, scopes), raw, links, sealed, fallback)
 
     def refuse(self, what: str) -> None:
         """Counts what was refused, and logs it: at once, then once in a while, since anybody can send anything."""
@@ -76,11 +83,12 @@ class Gate:
             return Chain(fallback)
         return Chain(None, raw, links, sealed)
 
-    def _key(self, token: object, scopes: Scopes, sealed: str | None) -> str | None:
+    def _token(self, token: object, scopes: Scopes, sealed: str | None) -> Token | None:
         found = None if token is None else self._references.verify(token, scopes)
-        if found is None or (sealed is not None and found.store != sealed):
-            return None
-        return self._keys.version(scopes[found.kind][0], found.store, found.version)
+        return None if found is None or (sealed is not None and found.store != sealed) else found
+
+    def _key(self, token: Token, scopes: Scopes) -> str:
+        return self._keys.version(scopes[token.kind][0], token.store, token.version)
 
     def _links(self, names: object, sealed: str | None, scopes: Scopes) -> tuple[Link, ...]:
         if not isinstance(names, list):
@@ -89,7 +97,12 @@ class Gate:
         return tuple(link for link in links if link is not None)
 
     def _link(self, name: object, sealed: str | None, scopes: Scopes) -> Link | None:
-        if isinstance(name, dict) and sealed is None:
+        if isinstance(name, dict) and CARRIED in name:
+            token = self._token(name.get(BASE), scopes, sealed)
+            patch = self._carrier.receive(token, name[CARRIED]) if token else None
+            if token and isinstance(patch, dict):
+                return CarriedPatch(token.version, patch)
+        elif isinstance(name, dict) and sealed is None:
             return name
         if isinstance(name, str) and PATCH_NAME.fullmatch(name) and scopes.get(name[0]):
             return self._keys.patch(scopes[name[0]][0], name)

@@ -26,6 +26,8 @@ def kept_secret(backend: Backend, namespace: str) -> str:
     key = f"{namespace}/~secret"
     entry = backend.get(key)
     if entry is None:
+        if backend.reach == "browser":
+            logger.warning("STATE_BACKEND=client without STATE_SECRET_KEY: what is not JSON ends with this process")
         try:
             backend.put(key, BytesPayload(secrets.token_urlsafe(32).encode()), None, expect=ABSENT)
         except Conflict:

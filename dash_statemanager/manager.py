@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,35 +10,23 @@ from threading import RLock
 from typing import Any
 
 from .backends import open_backend
+from .carrier import Carrier
 from .chains import Chains, Settlement
 from .codecs import Codecs
 from .config import Settings
 from .definitions import Definitions, StoreDefinition
+from .errors import BackendError
+from .exchange import Carries, Exchange, Wanted
 from .gate import Gate
 from .handles import Stored
 from .housekeeping import Pruner, copy_all, holdings, kept_secret
 from .lazy import lazy
 from .locks import Locks
 from .newest import Newest
-from .patches import Operations
 from .peek import Peek
-from .reference import APP, BASE, NOBODY, References, Scope
-from .session import (
-    LONGEST,
-    MONTH,
-    Access,
-    ContextReset,
-    Identity,
-    Session,
-    SessionCookies,
-    Visit,
-    current_visit,
-    enter_user,
-    enter_visit,
-)
+from .reference import NOBODY, References, Scope
+from .session import Access, ContextReset, Identity, SessionCookies, announce, enter_user, successor
 from .versions import Versions, Write
-
-logger = logging.getLogger("dash_statemanager")
 
 
 class StateManager:
@@ -76,14 +63,13 @@ class StateManager:
     @lazy
     def secret_keys(self) -> list[str]:
         """Sign and verify cookies, references and pickles; the first signs."""
-        own = list(self.settings.secret_key) or [key for key in [self._server_secret()] if key]
+        own = [*self.settings.secret_key] or [key for key in [self._server_secret()] if key]
         return own or [kept_secret(self.backend, self.settings.namespace)]
 
     @lazy
     def cookies(self) -> SessionCookies:
         """Signs session cookies and reads them back."""
-        lifetime = min(max(MONTH, self.settings.ttl_default), LONGEST)
-        return SessionCookies(self.secret_keys, self.settings.namespace, lifetime)
+        return SessionCookies(self.secret_keys, self.settings.namespace, self.settings.ttl_default)
 
     @lazy
     def codecs(self) -> Codecs:
@@ -107,80 +93,71 @@ class StateManager:
     @lazy
     def gate(self) -> Gate:
         """Decides what the current session may read."""
-        return Gate(self._references, self.versions.keys, self.counters)
+        return Gate(self._references, self._carrier, self.versions.keys, self.counters)
+
+    @lazy
+    def _carrier(self) -> Carrier:
+        return Carrier(self._references, self.codecs, self._content_key, self._clock)
 
     @lazy
     def _chains(self) -> Chains:
         peek = Peek(self.versions, self.backend, self._clock)
-        return Chains(self.versions, peek, self.codecs, self._clock, self._note_missing)
+        return Chains(self.versions, peek, self.codecs, self._clock, self.counters)
 
     @lazy
     def _newest(self) -> Newest:
         return Newest(self.versions, self._chains, self.access, self.locks)
 
+    @lazy
+    def _exchange(self) -> Exchange:
+        reach, fallback = self.backend.reach, self.settings.fallback
+        carries: Carries = "always" if reach == "browser" else "when away" if fallback == "client" else "never"
+        parts = self.access, self.gate, self._references, self.versions, self._chains, self._carrier
+        return Exchange(*parts, carries, self._write)
+
     # -- references: what the binding uses
 
-    def write_many(self, writes: Sequence[tuple[StoreDefinition, Any]]) -> list[dict[str, str] | str | None]:
+    def write_many(self, writes: Iterable[tuple[StoreDefinition, Any]]) -> list[Any]:
         """Writes values, in one round trip where the backend can.
 
         Returns:
-            For each a reference, or for `Operations` and `Settlement` the name of the patch. None is never stored
-            and stays None.
+            For each what the browser is to hold: a reference, or where values travel the value; for `Operations` and
+            `Settlement` a `PatchLink`. None is never stored and stays None.
 
         Raises:
             CodecError: No codec takes a value.
             ValueTooLarge: A value is over its limit; nothing was written.
             BackendError: The backend failed.
         """
-        drafts = [self._draft(store, value) for store, value in writes if value is not None]
-        done = zip(drafts, self._write(drafts), strict=True)
-        return [None if value is None else self._name(*next(done)) for _, value in writes]
+        return self._exchange.write_many(writes)
 
-    def _note_missing(self, key: str) -> None:
-        if not self.counters["missing"]:
-            logger.info("a version is gone or has expired; its readers get the initial value or None")
-        self.counters["missing"] += 1
-
-    def _draft(self, store: StoreDefinition, value: Any) -> Write:
-        scope = self.access.to_write(store.scope)
-        if isinstance(value, Operations):
-            return Write(store, scope, {"store": store.digest, "operations": list(value)}, patch=True)
-        if isinstance(value, Settlement):
-            return Write(store, scope, {"store": store.digest, **value}, patch=True, listed=False)
-        return Write(store, scope, value)
-
-    def _name(self, write: Write, name: str) -> dict[str, str] | str:
-        if write.patch:
-            return name
-        initial = self.versions.initial_again(write, name)
-        return {BASE: initial} if initial else self._references.mint(write.scope, write.store.digest, name)
-
-    def write_initial(self, store: StoreDefinition, value: Any) -> dict[str, str]:
+    def write_initial(self, store: StoreDefinition, value: Any) -> Any:
         """Writes an initial value, in the app's scope and without a head; equal content has an equal reference."""
-        name = self._write([Write(store, APP, value, listed=False)])[0]
-        return self._references.mint(APP, store.digest, name)
+        return self._exchange.write_initial(store, value)
 
-    def read_many(self, wanted: Sequence[tuple[Mapping[str, Any], StoreDefinition | None]]) -> list[Any]:
+    def name_initial(self, store: StoreDefinition, value: Any) -> Any:
+        """The reference that `write_initial` will return, without writing: a page can be served meanwhile."""
+        return self._exchange.name_initial(store, value)
+
+    def read_many(self, wanted: Wanted) -> list[Any]:
         """The values of references, each with the store that it arrived at, where that is known.
 
         What the current session may not read, what is forged, and what is gone is None, or the store's initial
         value; it is counted, and logged without the reference.
         """
-        scopes = self.access.to_read()
-        return self._chains.read_many([self.gate.admit(ref, store, scopes) for ref, store in wanted])
+        return self._exchange.read_many(wanted)
 
     def read(self, reference: Mapping[str, Any], store: StoreDefinition | None = None) -> Any:
         """As `read_many`, for one reference."""
         return self.read_many([(reference, store)])[0]
 
-    def open_many(self, wanted: Sequence[tuple[Mapping[str, Any], StoreDefinition | None]]) -> list[Stored[Any] | None]:
+    def open_many(self, wanted: Wanted) -> list[Stored[Any] | None]:
         """As `read_many`, but handles: rights are checked now, values are read when they are used."""
-        scopes = self.access.to_read()
-        return self._chains.open_many([self.gate.admit(ref, store, scopes) for ref, store in wanted])
+        return self._exchange.open_many(wanted)
 
     def settle(self, reference: Mapping[str, Any], store: StoreDefinition) -> Settlement:
         """What the patches of a reference come to, for `write_many`: one link that stands for all of them."""
-        return self._chains.settle(self.gate.admit(reference, store, self.access.to_read()))
+        return self._exchange.settle(reference, store)
 
     def _write(self, writes: Sequence[Write]) -> list[str]:
         if not writes:
@@ -202,7 +179,7 @@ class StateManager:
 
     def get_stores(self, store_ids: Iterable[str]) -> dict[str, Any]:
         """The newest values of the stores that have one, by id."""
-        return self.read_newest([self.definitions.by_name(store_id) for store_id in store_ids])
+        return self.read_newest([self._named(store_id) for store_id in store_ids])
 
     def set_store_data(self, store_id: str, value: Any, ttl: float | None = None) -> None:
         """Makes a value the newest of a store; None deletes it. Browsers keep the reference that they hold."""
@@ -210,7 +187,7 @@ class StateManager:
 
     def set_stores(self, values: Mapping[str, Any], ttl: float | None = None) -> None:
         """As `set_store_data`, for several stores, in one round trip where the backend can."""
-        stores = {store_id: self.definitions.by_name(store_id) for store_id in values}
+        stores = {store_id: self._named(store_id) for store_id in values}
         stores = {store_id: replace(store, ttl=ttl or store.ttl) for store_id, store in stores.items()}
         self.write_newest([(stores[store_id], value) for store_id, value in values.items() if value is not None])
         for store_id in [store_id for store_id, value in values.items() if value is None]:
@@ -228,15 +205,21 @@ class StateManager:
         Returns:
             The new value.
         """
-        return self._newest.update(self.definitions.by_name(store_id), function, default)
+        return self._newest.update(self._named(store_id), function, default)
 
     def delete_store(self, store_id: str) -> bool:
         """Deletes all versions of a store; whether there were any."""
-        return self._newest.delete(self.definitions.by_name(store_id))
+        return self._newest.delete(self._named(store_id))
 
     def store_exists(self, store_id: str) -> bool:
         """Whether a store has a value; reads its head, not the value."""
-        return self._newest.exists(self.definitions.by_name(store_id))
+        return self._newest.exists(self._named(store_id))
+
+    def _named(self, store_id: str) -> StoreDefinition:
+        if self.backend.reach == "browser":
+            what = f"STATE_BACKEND=client keeps store {store_id!r} in the browser, where Python can't find it by name"
+            raise BackendError(what, 'Wire it as a State, or set STATE_BACKEND = "database"')
+        return self.definitions.by_name(store_id)
 
     def read_newest(self, stores: Iterable[StoreDefinition]) -> dict[str, Any]:
         """The newest values of stores, by id; what has none is left out."""
@@ -265,17 +248,12 @@ class StateManager:
 
         Who knew the old cookie sees nothing any more, neither of before nor of after.
         """
-        visit = current_visit()
-        old = visit.session if visit else None
-        new = Session.new(*([old.id, *old.former] if old else []))
+        old, new = successor()
         if old:
             source = self.versions.keys.scope(old.scopes[0])
             copy_all(self.backend, source, self.versions.keys.scope(new.scopes[0]), self._clock())
             self.versions.delete(source)
-        if visit is None:
-            enter_visit(Visit(new, issued=new))
-        else:
-            visit.session = visit.issued = new
+        announce(new)
 
     # -- housekeeping
 

@@ -2,6 +2,7 @@
 
     {"__store__": "<token>"}                                    a version
     {"__store__": "<token>", "__patches__": ["<patch>", ...]}   a version and the patches made to it since
+    {"__store__": "<token>", "__value__": "<payload>"}          a version that travels with its reference
 
 A token is the kind of the scope (1 character), the digest of the store's id (11), the version (22) and a
 signature (43) that also covers the scope, which is not in the token: only the right session can verify it.
@@ -22,6 +23,7 @@ from typing import Any
 
 BASE = "__store__"
 CHAIN = "__patches__"
+CARRIED = "__value__"
 SHAPE = re.compile(r"[suax][\w-]{11}[\w-]{22}[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
 """The last character of a signature stands for four bits: there are no two tokens for one version."""
 PATCH_NAME = re.compile(r"[suax][\w-]{15}", re.ASCII)
@@ -84,6 +86,13 @@ class Token:
     version: str
 
 
+@dataclass(frozen=True)
+class PatchLink:
+    """What a tab appends to its chain for a patch: the patch's name, or the patch itself."""
+
+    link: str | dict[str, Any]
+
+
 class References:
     """Mints and verifies tokens.
 
@@ -123,7 +132,7 @@ def version_in(token: str) -> str:
 
 def is_reference(value: object) -> bool:
     """Whether a value has the shape of a reference or of a chain of patches, whoever made it."""
-    return isinstance(value, dict) and (CHAIN in value or (BASE in value and len(value) == 1))
+    return isinstance(value, dict) and (CHAIN in value or (BASE in value and not value.keys() - {BASE, CARRIED}))
 
 
 def new_patch(scope: Scope) -> str:

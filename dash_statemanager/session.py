@@ -100,6 +100,22 @@ def current_visit() -> Visit | None:
     return _visit.get()
 
 
+def successor() -> tuple[Session | None, Session]:
+    """The current session, and a new one that may take its place."""
+    visit = _visit.get()
+    old = visit.session if visit else None
+    return old, Session.new(*([old.id, *old.former] if old else []))
+
+
+def announce(session: Session) -> None:
+    """Makes this the session of the current visit, whose answer will carry its cookie."""
+    visit = _visit.get()
+    if visit is None:
+        enter_visit(Visit(session, issued=session))
+    else:
+        visit.session = visit.issued = session
+
+
 def enter_user(user: str | None) -> ContextReset:
     """Makes this the current user, whatever the identity setting says."""
     return ContextReset(_user, _user.set(user))
@@ -112,12 +128,12 @@ class SessionCookies:
         keys: The first signs, all verify.
         namespace: First part of the cookie's name; the rest comes from the key, since all ports of a host share
             their cookies.
-        lifetime: Seconds after which a cookie that was not renewed is refused.
+        ttl: Seconds that values live; a cookie that is not renewed lives no shorter, and at least a month.
     """
 
-    def __init__(self, keys: Sequence[str], namespace: str, lifetime: float) -> None:
+    def __init__(self, keys: Sequence[str], namespace: str, ttl: float) -> None:
         self.names = [f"{namespace}_{sha256(f'cookie {key}'.encode()).hexdigest()[:8]}" for key in keys]
-        self.lifetime = int(lifetime)
+        self.lifetime = int(min(max(MONTH, ttl), LONGEST))
         self._serializer = URLSafeTimedSerializer(
             list(reversed(keys)), salt="session", signer_kwargs={"digest_method": sha256}
         )

@@ -162,6 +162,10 @@ class Versions:
                 del found[key]
         return found
 
+    def name(self, write: Write) -> str:
+        """The name that a write will have; of what has a new one each time, any."""
+        return self._draft(write).name
+
     def delete(self, prefix: str) -> int:
         """Deletes all keys with the prefix but those of locks; returns how many there were."""
         check_held()

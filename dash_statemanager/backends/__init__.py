@@ -51,7 +51,7 @@ def open_backend(settings: Settings, clock: Callable[[], float] = time.time) -> 
         known = ", ".join(sorted(_PLACES))
         raise ConfigError(f"STATE_BACKEND = {settings.backend!r} is not a backend", f"Known are: {known}") from None
     backend: Backend = _load(place).from_settings(settings, clock)
-    if settings.encryption_key and backend.reach != "process":
+    if settings.encryption_key and backend.reach in ("machine", "network"):
         backend = _load(_ENCRYPTED)(backend, settings.encryption_key)
     return Breaker(backend) if backend.reach == "network" else backend
 

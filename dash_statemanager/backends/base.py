@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, final
 
 from ..errors import BackendError, Conflict
 
-Reach = Literal["process", "machine", "network"]
+Reach = Literal["browser", "process", "machine", "network"]
 Buffer = Any  # bytes, bytearray, memoryview, mmap or pyarrow.Buffer: whatever memoryview() takes
 
 
@@ -103,7 +103,8 @@ class Backend(ABC):
     name: str
     """The word for `STATE_BACKEND`."""
     reach: Reach = "network"
-    """How far away the payloads are: on a `network` they may be away while this process goes on."""
+    """How far away the payloads are. Those on a `network` may be away while this process goes on; those of a `browser`
+    never come here at all: the manager sends the values themselves."""
 
     @abstractmethod
     def get(self, key: str) -> Entry | None:

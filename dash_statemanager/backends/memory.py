@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable, Conflict
-from .base import ABSENT, ANY, Backend, Entry, Expect, Listing, Payload, Purges, Put
+from .base import ABSENT, ANY, Backend, Entry, Expect, Listing, Payload, Purges, Put, Reach
 from .neighbours import Note
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class MemoryBackend(Backend, Purges):
     """
 
     name = "memory"
-    reach = "process"
+    reach: Reach = "process"
 
     def __init__(self, clock: Callable[[], float] = time.time, namespace: str = "dash") -> None:
         self._clock = clock

@@ -9,7 +9,7 @@ from dash import Patch
 
 from ..handles import Stored
 from ..patches import Operations
-from ..reference import CHAIN
+from ..reference import CHAIN, PatchLink
 
 
 def to_write(value: Any) -> Any:
@@ -19,22 +19,22 @@ def to_write(value: Any) -> Any:
     return value.value if isinstance(value, Stored) else value
 
 
-def to_send(reference: Any, settlement: Any = None, links: Sequence[Any] = ()) -> Any:
+def to_send(reference: Any, settlement: PatchLink | None = None, links: Sequence[Any] = ()) -> Any:
     """What to send for what was written: for a patch, one that appends its name to the tab's chain.
 
     Args:
-        reference: A reference, or the name of a patch.
-        settlement: The name of a settlement, or None.
+        reference: What a browser is to hold, or the link of a patch.
+        settlement: The link of a settlement, or None.
         links: What the settlement stands for.
     """
-    if not isinstance(reference, str):
+    if not isinstance(reference, PatchLink):
         return reference
     patch = LinkPatch()
     if settlement is not None:
         for link in links:
             patch[CHAIN].remove(link)
-        patch[CHAIN].prepend(settlement)
-    patch[CHAIN].append(reference)
+        patch[CHAIN].prepend(settlement.link)
+    patch[CHAIN].append(reference.link)
     return patch
 
 

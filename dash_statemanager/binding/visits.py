@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.http import dump_cookie, parse_cookie
 
+from ..errors import BackendUnavailable
 from ..session import Session, Visit
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 LAYOUT_ROUTE = "_dash-layout"
 DOCUMENTS = ("document", "iframe", "frame", "embed", "object")
+
+logger = logging.getLogger("dash_statemanager")
 
 Headers = Iterable[tuple[str, str]]
 
@@ -68,7 +72,11 @@ def open_visit(manager: StateManager, request: Request, app: str | None) -> Visi
         request: The request.
         app: Route prefix of the app that is visited.
     """
-    session, signed = manager.cookies.load(_parse_cookies(request.header("Cookie")).get)
+    try:
+        session, signed = manager.cookies.load(_parse_cookies(request.header("Cookie")).get)
+    except BackendUnavailable as exc:  # the key that signs cookies is there
+        logger.warning("a visitor has no session while the backend is away: %s", exc)
+        return Visit(None, header=request.header, app=app)
     visit = Visit(session, header=request.header, app=app)
     if request.is_page():
         old = time.time() - signed > manager.cookies.lifetime / 10

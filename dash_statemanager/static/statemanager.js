@@ -6,7 +6,7 @@
  */
 (function () {
     'use strict';
-    var BASE = '__store__', CHAIN = '__patches__', KEPT = 64;
+    var BASE = '__store__', CHAIN = '__patches__', CARRIED = '__value__', KEPT = 64;
     var known = new Map(), pending = new Map();
 
     /** Looked up each time: scripts in assets often put another object in its place. */
@@ -16,7 +16,9 @@
 
     function isReference(value) {
         return Boolean(value) && typeof value === 'object' && !Array.isArray(value) &&
-            (CHAIN in value || (BASE in value && Object.keys(value).length === 1));
+            (CHAIN in value || (BASE in value && Object.keys(value).every(function (key) {
+                return key === BASE || key === CARRIED;
+            })));
     }
 
     function prefix() {
@@ -25,7 +27,7 @@
 
     function request(reference) {
         var url = prefix() + '_dash-statemanager/value';
-        if (CHAIN in reference) {
+        if (CHAIN in reference || CARRIED in reference) {
             return fetch(url, {
                 method: 'POST',
                 credentials: 'same-origin',
@@ -119,14 +121,41 @@
         });
     }
 
-    function current(id) {
-        var layout = window.dash_component_api && window.dash_component_api.getLayout(id);
-        return layout && layout.props && layout.props.data;
+    function component(id) {
+        return (window.dash_component_api && window.dash_component_api.getLayout(id)) || {};
+    }
+
+    /** What a store asks of this script: to leave its `reference`, or to be `sealed`. */
+    function rules(id) {
+        return component(id).statemanager || {};
+    }
+
+    /** An argument with values for references, item by item where it is that of many components. */
+    function argument(value, spec) {
+        if (Array.isArray(spec)) {
+            return Array.isArray(value) && value.some(isReference)
+                ? whenAll(value.map(function (item, i) { return argument(item, spec[i]); }), function (items) { return items; })
+                : value;
+        }
+        return isReference(value) && rules(spec.id).reference ? value : look(value);
+    }
+
+    function warn(value, id) {
+        if (value !== undefined && value !== null && value !== clientside().no_update && !isReference(value)) {
+            console.error('ServerStore: the server refuses what code in the browser wrote to the sealed store ' +
+                JSON.stringify(id) + ': only Python callbacks may write to it');
+        }
     }
 
     /** A patch that was made in the browser joins the chain of a reference as a link of its own. */
     function outgoing(value, id, property) {
-        if (!value || !value.__dash_patch_update || property.split('@')[0] !== 'data' || !isReference(current(id))) {
+        if (property.split('@')[0] !== 'data') {
+            return value;
+        }
+        if (rules(id).sealed) {
+            warn(value, id);
+        }
+        if (!value || !value.__dash_patch_update || !isReference((component(id).props || {}).data)) {
             return value;
         }
         return {__dash_patch_update: '__dash_patch_update', operations: [
@@ -158,7 +187,8 @@
         hookSetProps();
         var dc = clientside(), context = dc.callback_context;
         var all = specs(context.inputs_list).concat(specs(context.states_list));
-        var held = all.filter(function (spec) { return isReference(spec.value); });
+        var held = all.filter(function (spec) { return isReference(spec.value) && !rules(spec.id).reference; });
+        var given = (context.inputs_list || []).concat(context.states_list || []);
         function finish(value) {
             return outgoingAll(value, context.outputs_list);
         }
@@ -175,7 +205,8 @@
             }
             return isPromise(result) ? result.then(finish) : finish(result);
         }
-        return whenAll(args.map(look).concat(held.map(function (spec) { return look(spec.value); })), run);
+        var known = args.map(function (value, i) { return given[i] ? argument(value, given[i]) : look(value); });
+        return whenAll(known.concat(held.map(function (spec) { return look(spec.value); })), run);
     }
 
     clientside()._dash_statemanager = new Proxy({}, {

@@ -273,6 +273,8 @@ def _patched(value: Any, operations: Sequence[Spec]) -> Any:
         way = ["value", *operation["location"]]
         last = way[-1]
         parent: Any = root
+        if isinstance(root["value"], list) and len(way) > 1 and isinstance(way[1], str):
+            root["value"] = {str(i): item for i, item in enumerate(root["value"])}  # as the renderer does
         for step, following in itertools.pairwise(way):
             if isinstance(parent, dict) and parent.get(step) is None:
                 parent[step] = [] if isinstance(following, int) else {}

@@ -279,7 +279,7 @@ def configure_and_use(settings: dict[str, Any]) -> None:
 
 def test_settings_that_mean_nothing() -> None:
     for settings, words in (
-        ({"backend": "tape"}, "'tape' is not a backend.*database, memory"),
+        ({"backend": "tape"}, "'tape' is not a backend.*database, .*redis"),
         ({"backnd": "memory"}, "backnd.*Did you mean backend"),
         ({"max_value_bytes": -1}, "max_value_bytes = -1.*not valid"),
         ({"database_url": "sqlite://"}, "STATE_DATABASE_URL"),

@@ -13,15 +13,16 @@ from dash_statemanager import ServerStore, ensure_session_context, get_state_man
 from dash_statemanager.reference import is_reference
 
 from .conftest import session_of
-from .features import arguments, changes, contexts, origins, patterns, registrations, values
+from .features import arguments, changes, contexts, origins, patterns, registrations, surroundings, values
 from .features.table import FEATURES, NEEDS, Feature
 from .page import Page
 
 PLAIN_PREFIX = "/plain/"
-TOPICS = (arguments, values, patterns, changes, contexts, registrations, origins)
+TOPICS = (arguments, values, patterns, changes, contexts, registrations, origins, surroundings)
 """Their import fills the table of features."""
 
 
+@pytest.mark.parametrize("backend", ["memory", "database", "client"], indirect=True)
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_feature_gives_the_same_as_with_a_plain_store(name: str, backend: str) -> None:
     ours, seen_by_ours = visited(FEATURES[name], ServerStore, "/")

@@ -15,7 +15,7 @@ from dash_statemanager.chains import SETTLE_AT
 from dash_statemanager.definitions import StoreDefinition
 from dash_statemanager.manager import StateManager
 from dash_statemanager.patches import Operations
-from dash_statemanager.reference import BASE, CHAIN, NOBODY
+from dash_statemanager.reference import BASE, CHAIN, NOBODY, PatchLink
 from dash_statemanager.session import enter_visit
 
 SALES = StoreDefinition("sales")
@@ -36,7 +36,8 @@ def appending(value: Any) -> Operations:
 
 
 def write(manager: StateManager, value: Any, store: StoreDefinition = SALES) -> Any:
-    return manager.write_many([(store, value)])[0]
+    held = manager.write_many([(store, value)])[0]
+    return held.link if isinstance(held, PatchLink) else held
 
 
 def chain(base: dict[str, Any], *links: Any) -> dict[str, Any]:

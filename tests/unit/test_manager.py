@@ -145,7 +145,7 @@ def test_clear_session_deletes_all_that_it_holds_and_nothing_else(manager: State
 def test_a_rotated_session_keeps_its_data_references_and_patches(manager: StateManager) -> None:
     reference = manager.write_many([(SALES, {"a": 1})])[0]
     operations = Operations([{"operation": "Assign", "location": ["b"], "params": {"value": 2}}])
-    patch = manager.write_many([(SALES, operations)])[0]
+    patch = manager.write_many([(SALES, operations)])[0].link
     assert isinstance(reference, dict)
     manager.rotate_session()
     assert manager.read(reference) == {"a": 1}

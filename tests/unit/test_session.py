@@ -71,7 +71,9 @@ def test_a_cookie_of_another_secret_is_none() -> None:
 
 
 def test_a_cookie_that_was_not_renewed_in_time_is_refused() -> None:
-    assert load(COOKIES.dump(SESSION), SessionCookies(["secret"], "dash", -1)) is None
+    later = SessionCookies(["secret"], "dash", 1000)
+    later.lifetime = -1
+    assert load(COOKIES.dump(SESSION), later) is None
 
 
 def test_secrets_rotate_without_logging_anybody_out() -> None:
