@@ -42,5 +42,6 @@ def _read_data(spec: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tell(spec: Mapping[str, Any], name: str) -> None:
-    for store_id in filter(definitions.knows, _read_data(spec)):
-        logger.info("the data of store %r travels to the browser for the clientside callback %s", store_id, name)
+    for store_id in _read_data(spec):
+        if any(store.clientside == "value" for store in definitions.like(store_id)):
+            logger.info("the data of store %r travels to the browser for the clientside callback %s", store_id, name)

@@ -183,3 +183,82 @@ def test_frames_arrive_as_rows_and_code_of_ones_own_can_resolve(dash_duo: Any) -
         "dash_clientside.statemanager.resolve(arguments[0]).then(arguments[1])", reference
     )
     assert rows == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+
+
+def test_a_store_that_asks_for_it_shows_clientside_code_its_reference_only(dash_duo: Any) -> None:
+    app = Dash(__name__)
+    app.layout = html.Div(
+        [
+            ServerStore(id="kept", data=["secret"], clientside="reference"),
+            ServerStore(id="open", data=["open"]),
+            *[ServerStore(id={"type": "s", "i": i}, data=[i], clientside="reference") for i in range(2)],
+            html.Div(id="out"),
+            html.Div(id="seen"),
+        ]
+    )
+    app.clientside_callback(
+        """function (kept, open, several) {
+            var c = dash_clientside.callback_context;
+            return JSON.stringify([
+                Object.keys(kept), open, several.map(Object.keys), c.inputs['kept.data'] === kept,
+                c.inputs_list[0].value === kept, c.inputs['open.data'] === open,
+            ]);
+        }""",
+        Output("out", "children"),
+        Input("kept", "data"),
+        Input("open", "data"),
+        Input({"type": "s", "i": ALL}, "data"),
+    )
+    app.callback(Output("seen", "children"), Input("kept", "data"))(lambda kept: kept)
+    dash_duo.start_server(app)
+    name = ["__store__"]
+    dash_duo.wait_for_text_to_equal("#seen", "secret")
+    dash_duo.wait_for_contains_text("#out", "open")
+    assert json.loads(texts(dash_duo, "out")[0]) == [name, ["open"], [name, name], True, True, True]
+    assert len(requests(dash_duo)) == 1
+    assert dash_duo.get_logs() == []
+
+
+def test_a_sealed_store_refuses_code_in_the_browser_in_the_console_and_in_the_log(
+    dash_duo: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Dash(__name__)
+    app.layout = html.Div(
+        [
+            ServerStore(id="s", data="initial", sealed=True),
+            *[html.Button(name, id=name) for name in ("write", "set", "clear", "nothing", "python")],
+            html.Div(id="out"),
+        ]
+    )
+    for button, code in {
+        "write": "function () { return ['forged']; }",
+        "set": "function () { dash_clientside.set_props('s', {data: 1}); return dash_clientside.no_update; }",
+        "clear": "function () { return null; }",
+        "nothing": "function () { return dash_clientside.no_update; }",
+    }.items():
+        output = Output("s", "data", allow_duplicate=True)
+        app.clientside_callback(code, output, Input(button, "n_clicks"), prevent_initial_call=True)
+    python = app.callback(
+        Output("s", "data", allow_duplicate=True), Input("python", "n_clicks"), prevent_initial_call=True
+    )
+    python(lambda clicks: f"python {clicks}")
+    app.callback(Output("out", "children"), Input("s", "data"))(lambda data: data)
+    dash_duo.start_server(app)
+    messages = []
+    with caplog.at_level("WARNING", "dash_statemanager"):
+        for button, expected in [
+            ("python", "python 1"),
+            ("write", "initial"),
+            ("python", "python 2"),
+            ("set", "initial"),
+        ]:
+            dash_duo.find_element(f"#{button}").click()
+            dash_duo.wait_for_text_to_equal("#out", expected)
+            messages.append([entry["message"] for entry in dash_duo.get_logs()])
+    assert [len(said) for said in messages] == [0, 1, 0, 1]
+    assert all('sealed store \\"s\\"' in said[0] for said in messages if said)
+    assert "sealed store was refused" in caplog.text
+    dash_duo.find_element("#nothing").click()
+    dash_duo.find_element("#clear").click()
+    dash_duo.wait_for_text_to_equal("#out", "")
+    assert dash_duo.get_logs() == []
