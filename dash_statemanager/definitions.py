@@ -112,16 +112,6 @@ class Definitions:
             made_here = [*self._lasting.values(), *self._passing.values()]
         return [definition for definition in made_here if _fits(definition.id, wanted)]
 
-    def like(self, pattern: str) -> list[StoreDefinition]:
-        """The stores of this process with this id, or whose dict ids fit it as callbacks write them with wildcards."""
-        if not pattern.startswith("{"):
-            made = self._made(pattern)
-            return [] if made is None else [made]
-        wanted = orjson.loads(pattern)
-        with self._lock:
-            made_here = [*self._lasting.values(), *self._passing.values()]
-        return [definition for definition in made_here if _fits(definition.id, wanted)]
-
     def define(self, definition: StoreDefinition) -> None:
         """Notes in the process that a store exists."""
         with self._lock:
@@ -230,13 +220,6 @@ class Definitions:
     def _key(namespace: str, app: str, store_id: str) -> str:
         name = blake2b(f"{app}\n{store_id}".encode(), digest_size=16).hexdigest()
         return f"{namespace}/~stores/{name}"
-
-
-def _fits(store_id: str, pattern: dict[str, object]) -> bool:
-    parts = orjson.loads(store_id) if store_id.startswith("{") else {}
-    return parts.keys() == pattern.keys() and all(
-        isinstance(wanted, list) or parts[name] == wanted for name, wanted in pattern.items()
-    )
 
 
 def _fits(store_id: str, pattern: dict[str, object]) -> bool:
