@@ -146,6 +146,7 @@ def test_a_large_value_goes_up_in_pieces_and_comes_down_in_ranges_at_once(server
     data = os.urandom(40 << 20)
     backend.put("a", BytesPayload(data))
     pieces = [request for request in server.requests() if request.startswith("PUT ")]
+    server.faults({"on": "GET /bucket/a.generation", "hang": 0.05, "times": -1})
     server.peak()
 
     assert content(backend, "a") == data
@@ -398,7 +399,7 @@ def test_refused_credentials_are_told_from_a_missing_permission(server, backend)
     server.faults({"on": ".*", "status": 401})
 
     with pytest.raises(BackendError, match="credentials"):
-        backend.get("a")
+        backend.put("a", small)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
