@@ -20,6 +20,7 @@ from tests.servers.base import Server, free_port, wait_until
 PASSWORD = "correct-horse"
 PREFIX = f"state-test-{uuid.uuid4().hex[:12]}:"
 """First part of the names of all that tests leave on a server that they share with others."""
+SERVICE = "state"
 SLOTS = 16384
 HIGHEST_PORT = 55_000
 """Nodes of a cluster talk to each other on a port that is higher by 10000."""
@@ -146,7 +147,7 @@ class RedisCluster:
 
     @staticmethod
     def _node(folder: Path) -> RedisServer:
-        folder.mkdir(parents=True)
+        _new(folder)
         node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=2000)
         while node.port > HIGHEST_PORT:
             node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=2000)
@@ -157,3 +158,81 @@ class RedisCluster:
         with node.client() as client:
             info = client.execute_command("CLUSTER INFO")
         return (info["cluster_state"], info["cluster_slots_ok"], info["cluster_known_nodes"]) == ("ok", str(SLOTS), "3")
+
+
+class Sentinel(Server):
+    """A Sentinel that watches one primary, and takes half a second of silence for its end."""
+
+    def __init__(self, folder: Path, primary: RedisServer) -> None:
+        super().__init__(_new(folder))
+        self._primary = primary
+
+    def command(self) -> Sequence[str]:
+        watched = f"{SERVICE} 127.0.0.1 {self._primary.port} 2"
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"sentinel monitor {watched}",
+            f"sentinel auth-pass {SERVICE} {PASSWORD}",
+            f"sentinel down-after-milliseconds {SERVICE} 500",
+            f"sentinel failover-timeout {SERVICE} 2000",
+        ]
+        file = self.folder / "sentinel.conf"
+        file.write_text("\n".join(lines) + "\n")
+        return [executable(), str(file), "--sentinel"]
+
+    def ready(self) -> bool:
+        return bool(self.ask("PING"))
+
+    def settings(self, port: int | None = None, *, password: str | None = None) -> Mapping[str, Any]:
+        return {}
+
+    def set_read_only(self, on: bool) -> None:
+        raise NotImplementedError
+
+    def set_full(self, on: bool) -> None:
+        raise NotImplementedError
+
+    def ask(self, *command: object) -> Any:
+        """What it answers to a command."""
+        with Redis(port=self.port, socket_timeout=10) as client:
+            return client.execute_command(*command)
+
+
+class SentinelGroup:
+    """A primary, a replica, and three Sentinels that make the replica the primary when they miss it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.primary = RedisServer(_new(folder / "primary"))
+        self.replica = RedisServer(_new(folder / "replica"), replicaof=f"127.0.0.1 {self.primary.port}")
+        self.sentinels = [Sentinel(folder / f"sentinel-{number}", self.primary) for number in range(3)]
+
+    @property
+    def url(self) -> str:
+        """As `STATE_REDIS_URL`."""
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://:{PASSWORD}@{hosts}/{SERVICE}/0"
+
+    def start(self) -> None:
+        """Starts them all and waits until the Sentinels know each other and the replica."""
+        for server in (self.primary, self.replica, *self.sentinels):
+            server.start()
+        wait_until(lambda: all(map(self._knows_all, self.sentinels)))
+
+    def kill(self) -> None:
+        """Ends them all."""
+        for server in (*self.sentinels, self.replica, self.primary):
+            server.kill()
+
+    @staticmethod
+    def _knows_all(sentinel: Sentinel) -> bool:
+        with Redis(port=sentinel.port, socket_timeout=10) as client:
+            state = client.sentinel_masters()[SERVICE]
+            replicas = client.sentinel_slaves(SERVICE)
+        return state["num-other-sentinels"] == 2 and any(not each["is_disconnected"] for each in replicas)
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
