@@ -13,8 +13,9 @@ import pytest
 
 READER = """
 import json, sys, time
+from hashlib import blake2b
 from pathlib import Path
-import numpy as np, pyarrow as pa
+import pyarrow as pa
 import dash_statemanager as dsm
 from dash_statemanager.definitions import StoreDefinition
 
@@ -26,7 +27,7 @@ def use(frame):
         array = pa.array(frame[name].array, from_pandas=False)
         for chunk in getattr(array, "chunks", [array]):
             for buffer in filter(None, chunk.buffers()):
-                np.frombuffer(buffer, "u1").max(initial=0)  # looks at every byte
+                blake2b(buffer)  # looks at every byte
 
 def measured(columns):
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of the memory
