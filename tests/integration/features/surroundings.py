@@ -56,9 +56,10 @@ def a_grid(app: dash.Dash, Store: Any, seen: Seen) -> Visit:
 
 @with_libraries
 def mantine(app: dash.Dash, Store: Any, seen: Seen) -> Visit:
+    chart = {"id": "chart", "data": [], "dataKey": "name", "series": [{"name": "of"}]}
     tabs = [
         dmc.TabsPanel([Store(id="a")], value="one"),
-        dmc.TabsPanel([dmc.BarChart("name", [], id="chart", series=[{"name": "of"}])], value="2"),
+        dmc.TabsPanel([dmc.BarChart(**chart)], value="2"),
     ]
     app.layout = dmc.MantineProvider([dmc.Tabs(tabs, value="one"), dmc.Select(id="pick", data=["x", "y"]), go()])
 
