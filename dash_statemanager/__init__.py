@@ -23,9 +23,11 @@ from .binding.install import install as _install
 from .component import ServerStore
 from .decorators import locked, memoized, state_managed_callback
 from .errors import (
+    BackendBusy,
     BackendError,
     BackendFormatError,
     BackendFull,
+    BackendReadOnly,
     BackendUnavailable,
     CodecError,
     ConfigError,
@@ -45,9 +47,11 @@ from .handles import Stored
 __version__ = "0.1.0"
 
 __all__ = [
+    "BackendBusy",
     "BackendError",
     "BackendFormatError",
     "BackendFull",
+    "BackendReadOnly",
     "BackendUnavailable",
     "CodecError",
     "ConfigError",

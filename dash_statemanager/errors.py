@@ -7,6 +7,8 @@ Every message says what was tried, what was wrong and what to do next::
     │   └── MissingExtra            an optional dependency is not installed (also an ImportError)
     ├── BackendError                the place where payloads are kept
     │   ├── BackendUnavailable      it can't be reached, or belongs to another process
+    │   │   └── BackendBusy         it is there, and has too much to do right now
+    │   ├── BackendReadOnly         it takes no writes now; reads go on
     │   ├── BackendFull             it has no room left; nothing was written
     │   ├── BackendFormatError      what is there is not ours, or is newer than this version
     │   └── Conflict                a conditional put found that another was faster
@@ -23,9 +25,11 @@ Every message says what was tried, what was wrong and what to do next::
 from __future__ import annotations
 
 __all__ = [
+    "BackendBusy",
     "BackendError",
     "BackendFormatError",
     "BackendFull",
+    "BackendReadOnly",
     "BackendUnavailable",
     "CodecError",
     "ConfigError",
@@ -79,6 +83,14 @@ class BackendError(StateError):
 
 class BackendUnavailable(BackendError):
     """The backend can't be reached. Never to be read as "there is nothing"."""
+
+
+class BackendBusy(BackendUnavailable):
+    """The backend, or the way to it, has too much to do right now; it need not be away for others."""
+
+
+class BackendReadOnly(BackendError):
+    """The backend takes no writes, as a replica does. Nothing was written; reads go on."""
 
 
 class BackendFull(BackendError):

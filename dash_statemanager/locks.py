@@ -17,13 +17,17 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
 
-from .backends.base import ABSENT, Backend, BytesPayload, Put
+from .backends.base import ABSENT, Backend, BytesPayload, Entry, Put
 from .errors import BackendError, Conflict, LockLost, LockTimeout
 
 logger = logging.getLogger("dash_statemanager")
 
 LEASE = 30.0
 """Seconds after which a lock whose holder died is free again; a living holder renews it."""
+PAUSE = 0.25
+"""Seconds between two attempts to free a lock after the backend was away."""
+LOOKS = 4
+"""How often to look for a lock that may still be taken by a request that is on its way."""
 POLL = (0.005, 0.1)
 """First and longest wait between two looks at a lock, in seconds."""
 PLACE = "/~locks/"
@@ -103,13 +107,13 @@ class Lock:
     def acquire(self) -> None:
         """Waits for the lock, takes it and begins to renew it."""
         deadline, pause = time.monotonic() + self._timeout, POLL[0]
-        while (etag := self._locks._take(self.key, self._token, self._lease)) is None:
+        while (etag := self._take()) is None:
             if time.monotonic() >= deadline:
                 raise LockTimeout(f"the lock {self.name!r} was not free within {self._timeout:g} s", "Try again later")
             time.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 1.5, POLL[1])
         self._etag = etag
-        threading.Thread(target=self._renew, name="dash-statemanager-lock", daemon=True).start()
+        _start(self._renew)
 
     def release(self) -> None:
         """Frees the lock if it is still ours: puts an entry in its place that is over at once."""
@@ -118,11 +122,12 @@ class Lock:
             if self._etag is None:
                 return
             try:
-                self._backend.put(self.key, BytesPayload(b""), 0, expect=self._etag)
+                self._free(self._etag)
             except Conflict:
                 self._lose()
             except BackendError as exc:
-                logger.warning("a lock could not be freed and stays until its lease is over: %s", exc)
+                logger.warning("a lock could not be freed, which will be tried again: %s", exc)
+                _start(self._free_later)
 
     def enter(self) -> None:
         """Makes what the current context writes depend on the lock."""
@@ -141,6 +146,32 @@ class Lock:
     def _backend(self) -> Backend:
         return self._locks._backend()
 
+    def _take(self) -> str | None:
+        try:
+            return self._locks._take(self.key, self._token, self._lease)
+        except BackendError:  # nobody knows whether it was taken before the answer was lost
+            _start(self._free_later)
+            raise
+
+    def _free(self, etag: str) -> None:
+        self._backend.put(self.key, BytesPayload(b""), 0, expect=etag)
+
+    def _free_later(self) -> None:
+        """Tries to free the lock until its lease must be over; so nobody waits for a holder that never was."""
+        deadline, looks = time.monotonic() + self._lease, 0
+        while looks < LOOKS and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+            try:
+                entry = self._backend.get(self.key)
+                looks += 1
+                if entry is not None and _content(entry) == self._token:
+                    self._free(entry.etag)
+                    return
+            except Conflict:
+                return
+            except BackendError as exc:
+                logger.debug("a lock could not be freed yet: %s", exc)
+
     def _fence(self) -> Put:
         if self._etag is None:
             raise self._lost()
@@ -149,7 +180,7 @@ class Lock:
     def _look(self) -> None:
         """Reads the entry again: after a put that failed nobody knows whether it was done."""
         entry = self._backend.get(self.key) if self._etag is not None else None
-        if entry is None or b"".join(map(bytes, entry.payload.parts())) != self._token:
+        if entry is None or _content(entry) != self._token:
             self._lose()
             raise self._lost()
         self._etag = entry.etag
@@ -215,6 +246,14 @@ def _quietly() -> Iterator[None]:
         yield
     except (LockLost, BackendError) as exc:
         logger.debug("%s", exc)
+
+
+def _content(entry: Entry) -> bytes:
+    return b"".join(map(bytes, entry.payload.parts()))
+
+
+def _start(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="dash-statemanager-lock", daemon=True).start()
 
 
 def _token() -> bytes:

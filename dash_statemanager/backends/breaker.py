@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..errors import BackendError, BackendUnavailable
+from ..errors import BackendBusy, BackendError, BackendUnavailable
 from .base import ANY, Backend, Entry, Expect, Listing, Payload, Put
 from .forks import tell_child
 from .wrapper import Wrapper
@@ -144,5 +144,5 @@ class _Guard:
         self._breaker.check()
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
-        if isinstance(exc, BackendUnavailable):
+        if isinstance(exc, BackendUnavailable) and not isinstance(exc, BackendBusy):
             self._breaker.trip(exc)

@@ -13,7 +13,7 @@ from dash_statemanager.backends.base import BytesPayload, Entry, Put
 from dash_statemanager.backends.breaker import Breaker
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.wrapper import Wrapper
-from dash_statemanager.errors import BackendFull, BackendUnavailable, Conflict
+from dash_statemanager.errors import BackendBusy, BackendFull, BackendUnavailable, Conflict
 from tests.servers.base import wait_until
 
 
@@ -89,7 +89,7 @@ def test_it_says_once_that_it_is_away_and_once_that_it_is_back(line, breaker, ca
     ]
 
 
-@pytest.mark.parametrize("error", [Conflict("another was faster"), BackendFull("no room"), KeyError("a")])
+@pytest.mark.parametrize("error", [Conflict("faster"), BackendFull("no room"), BackendBusy("later"), KeyError("a")])
 def test_other_errors_leave_it_closed(line, breaker, error):
     line.error = error
     for _ in range(3):

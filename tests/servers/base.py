@@ -76,6 +76,10 @@ class Server(ABC):
             password: A wrong one.
         """
 
+    def environ(self, port: int | None = None) -> Mapping[str, str]:
+        """What the environment has to say beside the settings."""
+        return {}
+
     @abstractmethod
     def set_read_only(self, on: bool) -> None:
         """Makes it refuse all writes, as a replica does, or accept them again."""

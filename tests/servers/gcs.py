@@ -45,8 +45,11 @@ class GcsServer(Server):
     def ready(self) -> bool:
         return answers(("127.0.0.1", self.port))
 
+    def environ(self, port: int | None = None) -> Mapping[str, str]:
+        return {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port or self.port}"}
+
     def settings(self, port: int | None = None, *, password: str | None = None) -> Mapping[str, Any]:
-        """The endpoint is no setting: set `STORAGE_EMULATOR_HOST` to `http://127.0.0.1:<port>` beside them."""
+        """The endpoint is no setting: it is in `environ`."""
         return {"backend": "gcs", "gcs_bucket": BUCKET}
 
     def set_read_only(self, on: bool) -> None:

@@ -15,13 +15,14 @@ from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-from ...errors import BackendError, BackendUnavailable
+from ...errors import BackendBusy, BackendError, BackendUnavailable
 
 __all__ = ["Patience", "bucket_is_missing", "told", "within"]
 
 PATIENCE = 8.0
 """Seconds for which a request is repeated that the server answers with "later"."""
-LATER = {408, 429, 500, 502, 503, 504}
+TOO_MANY = 429
+LATER = {408, TOO_MANY, 500, 502, 503, 504}
 CREDENTIALS = (
     "Attach a service account to the service, or run: gcloud auth application-default login "
     "(or set GOOGLE_APPLICATION_CREDENTIALS)"
@@ -88,7 +89,8 @@ def told(bucket: str, permission: str) -> Iterator[None]:
     except (GoogleAPICallError, InvalidResponse) as exc:
         if _status(exc) in LATER:
             what = f"gs://{bucket} asks to come back later: {exc}"
-            raise BackendUnavailable(what, "Try again, and write less often to the same store") from exc
+            kind = BackendBusy if _status(exc) == TOO_MANY else BackendUnavailable
+            raise kind(what, "Try again, and write less often to the same store") from exc
         raise BackendError(f"gs://{bucket} refused a request: {exc}", "Look into the bucket's settings") from exc
     except DataCorruption as exc:
         raise BackendUnavailable(f"data was damaged on its way to gs://{bucket}: {exc}", "Try again") from exc

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...errors import BackendUnavailable, Conflict
+from ...errors import BackendFormatError, BackendUnavailable, Conflict
 from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Put
 from .layout import HEAD, Head, Names, Upload, lifetime, milliseconds, pack_time
 from .scripts import CHANGE, TOUCH
@@ -180,7 +180,12 @@ class RedisBackend(Backend):
         now = self._clock()
         values = self._servers.run(place, [("MGET", *names)])[-1]
         for name, value in zip(names, values, strict=True):
-            if value is not None and (head := Head.unpack(name, value)).is_live(now):
+            if value is None:
+                continue
+            head = Head.unpack(value)
+            if head is None:
+                raise BackendFormatError(f"{name!r} holds something else", "Give the app a STATE_NAMESPACE of its own")
+            if head.is_live(now):
                 yield name, head, value
 
     def _chunks(self, place: int, name: str, head: Head) -> Buffer | None:
@@ -191,8 +196,8 @@ class RedisBackend(Backend):
     def _heads(self, place: int, names: Sequence[str]) -> dict[str, Head]:
         now = self._clock()
         texts = self._servers.run(place, [("GETRANGE", name, 0, HEAD - 1) for name in names]) if names else ()
-        heads = ((name, Head.unpack(name, text)) for name, text in zip(names, texts, strict=True) if text)
-        return {name: head for name, head in heads if head.is_live(now)}
+        heads = zip(names, map(Head.unpack, texts), strict=True)
+        return {name: head for name, head in heads if head is not None and head.is_live(now)}
 
     def _list(self, prefix: str) -> Iterator[Listing]:
         """All entries with the prefix, in any order; from the start again where a server was replaced meanwhile."""

@@ -7,19 +7,19 @@ from contextlib import contextmanager
 
 from redis import exceptions as redis
 
-from ...errors import BackendError, BackendFormatError, BackendFull, BackendUnavailable
+from ...errors import BackendBusy, BackendError, BackendFormatError, BackendFull, BackendReadOnly, BackendUnavailable
 
 __all__ = ["translated"]
 
 WORDS: tuple[tuple[str, type[BackendError], str, str], ...] = (
     ("OOM ", BackendFull, "has no memory left", "Raise its maxmemory, or shorten STATE_TTL_DEFAULT"),
-    ("READONLY ", BackendUnavailable, "is a read-only replica", "Name its primary in STATE_REDIS_URL"),
+    ("READONLY ", BackendReadOnly, "is a read-only replica", "Name its primary in STATE_REDIS_URL"),
     ("LOADING ", BackendUnavailable, "is still loading its data", "Try again later"),
     ("MASTERDOWN ", BackendUnavailable, "is a replica without its primary", "Name its primary in STATE_REDIS_URL"),
     ("CLUSTERDOWN ", BackendUnavailable, "does not serve all its slots", "See what CLUSTER INFO says"),
     ("TRYAGAIN ", BackendUnavailable, "is moving slots from node to node", "Try again later"),
     ("NOREPLICAS ", BackendUnavailable, "wants more replicas before it writes", "See its min-replicas-to-write"),
-    ("BUSY ", BackendUnavailable, "is busy with a script", "Try again later"),
+    ("BUSY ", BackendBusy, "is busy with a script", "Try again later"),
     ("MISCONF ", BackendUnavailable, "can't save to its disk and refuses writes", "See its log"),
     ("NOAUTH ", BackendUnavailable, "wants a password", "Name user and password in STATE_REDIS_URL"),
     ("NOPERM ", BackendError, "does not let this user do it", "See which commands and keys its ACL has to allow"),

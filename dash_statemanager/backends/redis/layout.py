@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ...errors import BackendFormatError
 from ..base import ABSENT, ANY, Buffer, Put
 
 __all__ = ["CHUNK", "HEAD", "Head", "Names", "Upload"]
@@ -80,15 +79,11 @@ class Head:
         return f"{MAGIC.decode()} {self.etag} {until} {self.nbytes:013d} {self.chunks:08d}\n".encode()
 
     @classmethod
-    def unpack(cls, name: str, data: bytes) -> Head:
-        """The head of an entry.
-
-        Raises:
-            BackendFormatError: It is none.
-        """
+    def unpack(cls, data: bytes) -> Head | None:
+        """The head of an entry, None where the data is no entry."""
         words = bytes(data[:HEAD]).split()
         if words[:1] != [MAGIC] or len(words) != 5:
-            raise BackendFormatError(f"{name!r} holds something else", "Give the app a STATE_NAMESPACE of its own")
+            return None
         _, etag, until, nbytes, chunks = words
         return cls(etag.decode(), float(until) or None, int(nbytes), int(chunks))
 

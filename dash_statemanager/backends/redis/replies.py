@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -53,7 +54,7 @@ class _Stream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         try:
             size: int = self._socket.recv_into(buffer)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return None
         if not size:
             raise ConnectionError("Connection closed by server.")

@@ -12,7 +12,7 @@ from typing import Any
 from redis import exceptions as errors
 from redis.sentinel import MasterNotFoundError
 
-from ...errors import BackendUnavailable
+from ...errors import BackendBusy
 from ..forks import tell_child
 from .failures import translated
 from .patience import patience
@@ -111,7 +111,7 @@ class Servers:
             free = self._free
             if not free.acquire(timeout=patience.left()):
                 what = f"all {self._pool_size} connections to {self.location} stayed busy with other threads"
-                raise BackendUnavailable(what, "Raise STATE_POOL_SIZE")
+                raise BackendBusy(what, "Raise STATE_POOL_SIZE")
             try:
                 yield
             finally:

@@ -75,7 +75,7 @@ def _target(url: SplitResult) -> Target:
         raise _Malformed("names several hosts")
     service, db = _path(place, url.path)
     options, sentinel_options = _options(url, scheme == "rediss")
-    names = ",".join(f"{host}:{port}" for host, port in addresses)
+    names = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses)
     location = f"{url.scheme}://{names}" + (f"/{service}" if service else "") + (f"/{db}" if place != "cluster" else "")
     options["db"] = db
     return Target(place, addresses, service, options, sentinel_options, scheme == "rediss", location)
