@@ -104,6 +104,16 @@ def measure(pages: Mapping[str, Page], sizes: Iterable[Size], repeat: int) -> Re
     return results
 
 
+def measure_in_process(pages: Mapping[str, Page], sizes: Iterable[Size], repeat: int) -> Results:
+    """As `measure`, but only what callbacks cost without server and wire, also those that touch no store."""
+    results = Results()
+    serials = itertools.count(1)
+    for size in sizes:
+        _measure_in_process(pages, size, repeat, serials, results)
+    _measure_nothing(pages, repeat, results)
+    return results
+
+
 def _turned(pages: Mapping[str, Page], number: int) -> dict[str, Page]:
     """The same pages, another one first."""
     names = [*pages]

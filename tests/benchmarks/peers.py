@@ -113,6 +113,20 @@ class PlainStore(Peer):
         return frame.assign(when=pd.to_datetime(frame["when"]))
 
 
+class NoLibrary(PlainStore):
+    """`dcc.Store` in a process into which this library never comes."""
+
+    name = "without"
+    label = "`dcc.Store` without the library"
+    most_rows = 0
+
+    def app(self, place: Place) -> Any:
+        from dash._hooks import HooksManager
+
+        HooksManager._registered = True  # entry points would load the library
+        return dash_app()
+
+
 class Extensions(Peer):
     """`Serverside` of dash-extensions."""
 
@@ -222,6 +236,14 @@ def no_server(url: str) -> str | None:
 
 PEERS: dict[str, Peer] = {
     peer.name: peer
-    for peer in (GlobalDict(), PlainStore(), ExtensionsFiles(), ExtensionsRedis(), ServerMemory(), ServerSqlite())
+    for peer in (
+        GlobalDict(),
+        PlainStore(),
+        NoLibrary(),
+        ExtensionsFiles(),
+        ExtensionsRedis(),
+        ServerMemory(),
+        ServerSqlite(),
+    )
 }
 FLOOR = GlobalDict.name
