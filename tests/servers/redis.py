@@ -67,17 +67,22 @@ class RedisServer(Server):
 
     Args:
         folder: For its files.
-        options: Lines of its configuration, by name; `None` leaves one of ours out.
+        certificate: A PEM file with a key and a certificate: all connections are encrypted.
+        options: Lines of its configuration, by name.
     """
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    def __init__(self, folder: Path, certificate: Path | None = None, **options: object) -> None:
         super().__init__(folder)
+        self._certificate = certificate
         defaults = {"requirepass": PASSWORD, "masterauth": PASSWORD, "save": "", "repl_diskless_sync_delay": 0}
         self._options = {"bind": "127.0.0.1", "port": self.port, "dir": folder, **defaults, **options}
+        if certificate:
+            files = dict.fromkeys(("tls_cert_file", "tls_key_file", "tls_ca_cert_file"), certificate)
+            self._options |= {"port": 0, "tls_port": self.port, "tls_auth_clients": "no", **files}
 
     def command(self) -> Sequence[str]:
-        given = {name.replace("_", "-"): str(value) for name, value in self._options.items() if value is not None}
-        return [executable(), *(word for name, value in given.items() for word in (f"--{name}", value))]
+        options = ((f"--{name.replace('_', '-')}", str(value)) for name, value in self._options.items())
+        return [executable(), *(word for option in options for word in option)]
 
     def ready(self) -> bool:
         with self.client() as client:
@@ -99,7 +104,8 @@ class RedisServer(Server):
     @contextlib.contextmanager
     def client(self) -> Iterator[Redis]:
         """A client of the tests' own, beside what is tested."""
-        with Redis(port=self.port, password=self._options.get("requirepass"), socket_timeout=10) as client:
+        encryption = {"ssl": True, "ssl_ca_certs": str(self._certificate)} if self._certificate else {}
+        with Redis(port=self.port, password=PASSWORD, socket_timeout=10, **encryption) as client:
             yield client
 
 

@@ -25,7 +25,9 @@ WORDS: tuple[tuple[str, type[BackendError], str, str], ...] = (
     ("NOPERM ", BackendError, "does not let this user do it", "See which commands and keys its ACL has to allow"),
     ("WRONGTYPE ", BackendFormatError, "holds something else under a key", "Give the app its own STATE_NAMESPACE"),
     ("CROSSSLOT ", BackendError, "is a cluster", "Write redis+cluster:// in STATE_REDIS_URL"),
-    ("MOVED ", BackendError, "is a cluster", "Write redis+cluster:// in STATE_REDIS_URL"),
+    ("MOVED ", BackendUnavailable, "is a cluster, or moves slots", "Write redis+cluster://, or try again later"),
+    ("ASK ", BackendUnavailable, "is a cluster, or moves slots", "Write redis+cluster://, or try again later"),
+    ("cluster support disabled", BackendError, "is no cluster", "Write redis:// in STATE_REDIS_URL"),
 )
 """What servers say, whether redis-py has a class for it or not, and scripts repeat."""
 
@@ -39,6 +41,7 @@ CLASSES: tuple[tuple[type[Exception], str], ...] = (
     (redis.NoPermissionError, "NOPERM "),
     (redis.ClusterCrossSlotError, "CROSSSLOT "),
     (redis.MovedError, "MOVED "),
+    (redis.AskError, "ASK "),
 )
 
 
@@ -59,6 +62,7 @@ def _ours(exc: Exception, location: str) -> BackendError:
     if isinstance(exc, redis.AuthenticationError | redis.AuthorizationError):
         remedy = "Check user and password in STATE_REDIS_URL"
         return BackendUnavailable(f"{location} refused user or password", remedy)
+    said = " ".join(str(exc).split()).rstrip(".")
     code = next((code for kind, code in CLASSES if isinstance(exc, kind)), "")
     for word, kind, what, remedy in WORDS:
         if word == code or (not code and word in str(exc)):
@@ -66,5 +70,5 @@ def _ours(exc: Exception, location: str) -> BackendError:
     if isinstance(exc, redis.TimeoutError | TimeoutError):
         return BackendUnavailable(f"{location} does not answer", "See whether it runs, or raise STATE_TIMEOUT")
     if isinstance(exc, redis.ConnectionError | OSError):
-        return BackendUnavailable(f"{location} can't be reached: {exc}", "Start it, or check STATE_REDIS_URL")
-    return BackendError(f"{location} failed: {exc}", "See its log")
+        return BackendUnavailable(f"{location} can't be reached: {said}", "Start it, or check STATE_REDIS_URL")
+    return BackendError(f"{location} failed: {said}", "See its log")
