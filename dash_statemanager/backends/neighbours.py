@@ -24,10 +24,11 @@ class Note:
 
     Args:
         namespace: Tells apart apps of one server.
+        keeper: What keeps the data in memory, for the message.
     """
 
-    def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
+    def __init__(self, namespace: str, keeper: str = "STATE_BACKEND=memory") -> None:
+        self._namespace, self._keeper = namespace, keeper
         self._path: Path | None = None
 
     def leave(self) -> None:
@@ -41,7 +42,7 @@ class Note:
             return
         atexit.register(self.withdraw)
         if others:
-            _warn(others)
+            _warn(self._keeper, others)
 
     def withdraw(self) -> None:
         """Takes this process off the note, and removes the note where no other is left."""
@@ -76,11 +77,12 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _warn(others: list[int]) -> None:
+def _warn(keeper: str, others: list[int]) -> None:
     log.error(
-        "STATE_BACKEND=memory keeps data in one process, but this server runs several workers "
+        "%s keeps data in one process, but this server runs several workers "
         "(this is process %d, there is also %s): each sees only its own data. "
         "Set STATE_BACKEND=database, or run one worker with threads.",
+        keeper,
         os.getpid(),
         ", ".join(map(str, sorted(others))),
     )

@@ -347,7 +347,7 @@ def test_a_ping_to_a_server_that_trickles_ends_in_time(server):
         with pytest.raises(BackendUnavailable, match="did not answer within"):
             backend.ping()
         proxy.mode = "pass"
-        wait_until(lambda: "dash-statemanager-gcs-ping" not in {thread.name for thread in threading.enumerate()}, 5)
+        wait_until(lambda: "dash-statemanager-ping" not in {thread.name for thread in threading.enumerate()}, 5)
         backend.close()
 
 

@@ -15,10 +15,11 @@ from google.cloud import storage
 
 from ...errors import BackendError, BackendUnavailable
 from ..base import Buffer
+from ..deadline import within
 from ..forks import tell_child
 from .connection import connect
 from .download import Download
-from .failures import Patience, bucket_is_missing, told, within
+from .failures import Patience, bucket_is_missing, told
 from .stat import EXPIRES, Stat, custom_time, metadata
 
 __all__ = ["Bucket"]
@@ -184,7 +185,7 @@ class Bucket:
         def work(bucket: Any, options: dict[str, Any]) -> None:
             next(bucket.list_blobs(max_results=1, fields=FIELDS, **options).pages, None)
 
-        within(self._timeout + 0.25, lambda: self._do("storage.objects.list", work), self.name)
+        within(self._timeout + 0.25, lambda: self._do("storage.objects.list", work), f"gs://{self.name}")
 
     def map(self, work: Callable[[S], T], things: Sequence[S]) -> list[T]:
         """Does the work for all things, several at a time; raises the first error after all are done."""

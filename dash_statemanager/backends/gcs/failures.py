@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as TooLate
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
@@ -17,7 +14,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from ...errors import BackendBusy, BackendError, BackendUnavailable
 
-__all__ = ["Patience", "bucket_is_missing", "told", "within"]
+__all__ = ["Patience", "bucket_is_missing", "told"]
 
 PATIENCE = 8.0
 """Seconds for which a request is repeated that the server answers with "later"."""
@@ -94,28 +91,6 @@ def told(bucket: str, permission: str) -> Iterator[None]:
         raise BackendError(f"gs://{bucket} refused a request: {exc}", "Look into the bucket's settings") from exc
     except DataCorruption as exc:
         raise BackendUnavailable(f"data was damaged on its way to gs://{bucket}: {exc}", "Try again") from exc
-
-
-def within(seconds: float, work: Callable[[], object], bucket: str) -> None:
-    """Does something in a thread of its own, and gives up after some seconds whatever it is waiting for.
-
-    Raises:
-        BackendUnavailable: It took longer.
-    """
-    done: Future[object] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as exc:
-            done.set_exception(exc)
-
-    threading.Thread(target=run, name="dash-statemanager-gcs-ping", daemon=True).start()
-    try:
-        done.result(seconds)
-    except TooLate as exc:
-        what = f"gs://{bucket} did not answer within {seconds:g} s"
-        raise BackendUnavailable(what, "Check the network and the credentials, or raise STATE_TIMEOUT") from exc
 
 
 def _status(exc: BaseException) -> int | None:
