@@ -20,7 +20,7 @@ from .codecs.base import Frozen
 from .codecs.part import Part
 from .config import Settings
 from .definitions import StoreDefinition
-from .errors import Conflict, StateError, ValueTooLarge
+from .errors import BackendUnavailable, Conflict, StateError, ValueTooLarge
 from .heads import Head, Heads
 from .locks import PLACE as LOCKS
 from .locks import check_held, put_fenced
@@ -273,8 +273,12 @@ class Versions:
 
     def touch(self, key: str, cached: Cached, now: float) -> bool:
         """Prolongs a version and its head; False where the version is gone."""
-        cached.touched = now
-        if not self._backend.touch(key, cached.ttl):
-            return False
-        self._backend.touch(key.rpartition("/")[0] + "/head", cached.ttl)
-        return True
+        before, cached.touched = cached.touched, now
+        try:
+            there = self._backend.touch(key, cached.ttl)
+            if there:
+                self._backend.touch(key.rpartition("/")[0] + "/head", cached.ttl)
+        except BackendUnavailable:  # what is at hand is served all the same
+            cached.touched = before
+            return True
+        return there
