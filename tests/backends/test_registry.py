@@ -9,6 +9,7 @@ import pytest
 
 from dash_statemanager.backends import open_backend
 from dash_statemanager.backends.base import BytesPayload
+from dash_statemanager.backends.sql.dialects import dialect_for
 from dash_statemanager.config import Settings
 from dash_statemanager.errors import ConfigError, MissingExtra
 
@@ -45,18 +46,26 @@ def test_no_driver_is_imported_before_it_is_needed():
     assert program.stdout == "False\n"
 
 
-def test_a_missing_driver_is_an_error_with_the_command_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "psycopg", None)
+@pytest.mark.parametrize(
+    ("kind", "driver", "extra"),
+    [("postgresql", "psycopg", "postgresql"), ("mysql", "pymysql", "mariadb"), ("mariadb", "pymysql", "mariadb")],
+)
+def test_a_missing_driver_is_an_error_with_the_command_to_get_it(monkeypatch, kind, driver, extra):
+    monkeypatch.setitem(sys.modules, driver, None)
 
-    with pytest.raises(MissingExtra, match=r"postgresql\+psycopg.*pip install psycopg\[binary\]"):
-        open_backend(Settings(database_url="postgresql+psycopg://me:secret@server/db"))
+    with pytest.raises(MissingExtra, match=rf"{driver}.*pip install 'dash-statemanager\[{extra}\]'"):
+        open_backend(Settings(database_url=f"{kind}://me:secret@server/db"))
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("state.db", "is not a database URL"),
-        ("nosuch://server/db", "doesn't know"),
+        ("postgresql://server:port/db", "is not a database URL"),
+        ("nosuch://server/db", r"names 'nosuch'.*Supported are: sqlite, postgresql\+psycopg, mysql\+pymysql"),
+        ("postgresql+psycopg2://server/db", r"names 'postgresql\+psycopg2'.*Supported are"),
+        ("mysql+mysqldb://server/db", r"names 'mysql\+mysqldb'.*Supported are"),
+        ("oracle://server/db", "names 'oracle'.*Supported are"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:///file:state.db?uri=true", "names no file"),
@@ -65,6 +74,24 @@ def test_a_missing_driver_is_an_error_with_the_command_to_get_it(monkeypatch):
 def test_a_useless_url_is_an_error(url, reason):
     with pytest.raises(ConfigError, match=reason):
         open_backend(Settings(database_url=url))
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("postgres://me:secret@server/db", "postgresql+psycopg://server/db"),
+        ("postgresql://me:secret@server:5433/db", "postgresql+psycopg://server:5433/db"),
+        (
+            "postgresql+psycopg://me:secret@/db?host=/cloudsql/a:b:c",
+            "postgresql+psycopg:///db?host=/cloudsql/a:b:c",
+        ),
+        ("mysql://me:secret@server/db", "mysql+pymysql://server/db"),
+        ("mariadb://me:secret@server/db", "mariadb+pymysql://server/db"),
+        ("mysql+pymysql://me:secret@/db?unix_socket=/cloudsql/a", "mysql+pymysql:///db?host=/cloudsql/a"),
+    ],
+)
+def test_a_url_without_driver_gets_ours_and_is_shown_without_credentials(url, location):
+    assert dialect_for(url).location == location
 
 
 def test_no_error_repeats_a_password(monkeypatch):

@@ -172,8 +172,8 @@ def test_the_same_key_inserted_twice_is_a_conflict(url):
     database = Database(dialect_for(url))
     row = {"key": "a", "etag": "1", "expires_at": None, "nbytes": 1, "file": None, "boot": None, "body": b"1"}
 
-    with pytest.raises(Conflict), database.writing() as cursor:
-        database.statements.insert.run_many(cursor, [row, row])
+    with pytest.raises(Conflict):
+        database.write(lambda cursor: database.statements.insert.run_many(cursor, [row, row]))
 
     database.close()
 

@@ -17,6 +17,7 @@ from dash_statemanager.backends.breaker import Breaker
 from dash_statemanager.backends.encrypted import Encrypted
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
+from tests.servers import databases
 from tests.servers import redis as redis_servers
 
 
@@ -73,6 +74,21 @@ def gcs(folder: Path, clock: Clock) -> Backend:
     return GcsBackend(bucket, clock, endpoint=gcs_endpoint())
 
 
+def database(url: Callable[[], str]) -> Callable[[Path, Clock], Backend]:
+    """A database for all tests, which the first backend of each finds empty."""
+
+    def make(folder: Path, clock: Clock) -> Backend:
+        try:
+            (folder / "emptied").mkdir()
+        except FileExistsError:
+            pass
+        else:
+            databases.empty(url())
+        return SqlBackend(url(), clock)
+
+    return make
+
+
 def redis(url: Callable[[], str]) -> Callable[[Path, Clock], Backend]:
     """A server for all tests; the names of each start with its folder."""
 
@@ -84,14 +100,41 @@ def redis(url: Callable[[], str]) -> Callable[[Path, Clock], Backend]:
     return make
 
 
+def flask_caching(config: Callable[[Path], dict[str, object]]) -> Callable[[Path, Clock], Backend]:
+    """The cache of an app, which may drop nothing for want of room."""
+
+    def make(folder: Path, clock: Clock) -> Backend:
+        from flask import Flask
+        from flask_caching import Cache
+
+        from dash_statemanager.backends.flask_caching import FlaskCachingBackend
+
+        return FlaskCachingBackend(Cache(Flask("app"), config={"CACHE_THRESHOLD": 0, **config(folder)}), clock)
+
+    return make
+
+
+def files(folder: Path) -> dict[str, object]:
+    return {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(folder / "cache")}
+
+
+def redis_cache(folder: Path) -> dict[str, object]:
+    prefix = f"{redis_servers.PREFIX}{folder}:cache:"
+    return {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_servers.url(), "CACHE_KEY_PREFIX": prefix}
+
+
 CASES = [
     Case("memory", lambda folder, clock: MemoryBackend(clock), shared=False),
     Case("sqlite", sqlite),
+    Case("postgresql", database(databases.postgresql)),
+    Case("mariadb", database(databases.mariadb)),
     Case("encrypted", lambda folder, clock: Encrypted(sqlite(folder, clock), ["a key for the tests"]), purges=False),
     Case("breaker", lambda folder, clock: Breaker(sqlite(folder, clock)), purges=False),
     Case("redis", redis(redis_servers.url), purges=False),
     Case("redis-cluster", redis(redis_servers.cluster_url), atomic=False, purges=False),
     Case("gcs", gcs, atomic=False),
+    Case("flask-caching-files", flask_caching(files), atomic=False, purges=False),
+    Case("flask-caching-redis", flask_caching(redis_cache), atomic=False, purges=False),
 ]
 
 

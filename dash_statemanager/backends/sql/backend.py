@@ -8,12 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import BackendFull
 from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put
+from . import chunks
 from .change import Body, Change, expiry
 from .database import Database
+from .dialect import Limits
 from .dialects import dialect_for
 from .durability import Settler, read_boot_id
 from .files import FileStore, StoredFile
@@ -28,7 +30,7 @@ log = logging.getLogger("dash_statemanager")
 
 LARGE = 256 << 10
 PAUSE = 0.01
-FIRST, LAST = "\x01", "\x7f"  # before and after every character of a key
+LAST = "\x7f"  # after every character of a key
 T = TypeVar("T")
 
 
@@ -41,6 +43,7 @@ class SqlBackend(Backend, Purges):
         boot_id: What tells this run of the machine from all others: a file that an earlier run had
             not brought to the disk may be half there after a power cut, and is taken for missing.
             None where the system doesn't say; every file then waits for the disk.
+        limits: What a server may be asked for.
 
     Raises:
         ConfigError: The URL is none, or names a kind of database that is not supported.
@@ -54,10 +57,11 @@ class SqlBackend(Backend, Purges):
         url: str = "sqlite:///state.db",
         clock: Callable[[], float] = time.time,
         boot_id: str | None = read_boot_id(),
+        limits: Limits | None = None,
     ) -> None:
         self._clock = clock
         self._boot_id = boot_id
-        self._database = Database(dialect_for(url))
+        self._database = Database(dialect_for(url, limits))
         self._files = self._database.dialect.files
         self.reach = "network" if self._files is None else "machine"
         self._sql = self._database.statements
@@ -67,13 +71,13 @@ class SqlBackend(Backend, Purges):
     @classmethod
     def from_settings(cls, settings: Settings, clock: Callable[[], float] = time.time) -> SqlBackend:
         """The backend of `database_url`."""
-        return cls(settings.database_url, clock)
+        return cls(settings.database_url, clock, limits=Limits(settings.pool_size, settings.timeout))
 
     def get(self, key: str) -> Entry | None:
-        """The entry; a large payload as a read-only memory map.
+        """The entry; a large payload that is a file as a read-only memory map.
 
         Raises:
-            CorruptPayload: The file of a large payload has another size than was written.
+            CorruptPayload: A large payload has another size than was written.
         """
         return self.get_many((key,)).get(key)
 
@@ -109,28 +113,26 @@ class SqlBackend(Backend, Purges):
 
     def delete(self, *keys: str) -> int:
         """Deletes the keys in one transaction and returns how many were there."""
-        return self._apply((), keys).deleted if keys else 0
+        return self._apply((), keys, count=True).deleted if keys else 0
 
     def touch(self, key: str, ttl: float | None) -> bool:
         """Makes the entry expire `ttl` seconds from now. False where it is gone."""
         now = self._clock()
-        with self._database.writing() as cursor:
-            self._sql.touch.run(cursor, same_key=key, until=expiry(ttl, now), now=now, boot_id=self._boot_id)
-            touched: int = cursor.rowcount
-        return touched > 0
+        params = {"same_key": key, "until": expiry(ttl, now), "now": now, "boot_id": self._boot_id}
+        return self._database.change(lambda cursor: int(self._sql.touch.run(cursor, **params).rowcount)) > 0
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         """The entries in the order of their keys, read 500 at a time."""
-        since = prefix
-        while rows := self._page(since, prefix + LAST):
+        after = ""
+        while rows := self._page(prefix, after):
             yield from (Listing(row.key, row.nbytes, row.expires_at) for row in rows)
-            since = rows[-1].key + FIRST
+            after = rows[-1].key
 
     def purge(self) -> int:
         """Removes what has expired, what a power cut broke and what dead processes left, 500 at a time."""
-        gone = _gently(self._purge_expired) + self._purge_broken()
+        gone = _gently(self._purge_expired)
         if self._files is not None:
-            gone += self._files.sweep(self._indexed)
+            gone += self._purge_broken() + self._files.sweep(self._indexed)
             self._settle()
         _gently(self._reclaim)
         return gone
@@ -148,41 +150,50 @@ class SqlBackend(Backend, Purges):
 
     def stats(self) -> Mapping[str, object]:
         """Location without credentials, entries, bytes of payload, and how many of them are files."""
-        with self._database.reading() as cursor:
-            counts = self._sql.counts.run(cursor, now=self._clock(), boot_id=self._boot_id).fetchone()
-        entries, nbytes, files = map(int, counts)
+        counts = self._fetch(self._sql.counts, now=self._clock(), boot_id=self._boot_id)
+        entries, nbytes, files = map(int, counts[0])
         return {"location": self._database.dialect.location, "entries": entries, "bytes": nbytes, "files": files}
 
     def _rows(self, keys: Iterable[str], statement: ByKeys | None = None) -> Iterator[Row]:
+        run = (statement or self._sql.get).run
         for batch in _batches(dict.fromkeys(keys)):
-            with self._database.reading() as cursor:
-                found = (statement or self._sql.get).run(cursor, batch).fetchall()
-            yield from map(Row._make, found)
+            yield from map(Row._make, self._database.read(lambda cursor: run(cursor, batch).fetchall()))  # noqa: B023
+
+    def _fetch(self, statement: Statement, **params: Any) -> Sequence[Any]:
+        rows: Sequence[Any] = self._database.read(lambda cursor: statement.run(cursor, **params).fetchall())
+        return rows
 
     def _entry(self, row: Row) -> Entry | None:
         if not row.is_live(self._clock(), self._boot_id):
             return None
-        if row.file is None or self._files is None:
+        if row.body is not None:
             return Entry(BytesPayload(row.body), row.etag, row.expires_at)
         try:
-            return Entry(BytesPayload(self._files.map(row.file, row.nbytes)), row.etag, row.expires_at)
+            return Entry(BytesPayload(self._load(row)), row.etag, row.expires_at)
         except FileNotFoundError:
             return self._look_again(row)
 
+    def _load(self, row: Row) -> Buffer:
+        if row.file is not None and self._files is not None:
+            return self._files.map(row.file, row.nbytes)
+        return chunks.read(self._database, row)
+
     def _look_again(self, row: Row) -> Entry | None:
-        """The file is gone: its row was replaced since we read it, or somebody removed the file."""
+        """The file or chunks are gone: the row was replaced since we read it, or somebody removed them."""
         newer = next(self._rows((row.key,)), None)
-        if newer is None or newer.file != row.file:
+        if newer is None or newer.etag != row.etag:
             return newer and self._entry(newer)
-        log.warning("the file %s of %r is gone: its value is taken for missing", row.file, row.key)
-        with self._database.writing() as cursor:
-            self._sql.delete_same.run(cursor, same_key=row.key, same_etag=row.etag)
+        log.warning("what was kept for %r in %s is gone: its value is taken for missing", row.key, row.file or "chunks")
+        same = {"same_key": row.key, "same_etag": row.etag}
+        self._database.write(lambda cursor: self._sql.delete_same.run(cursor, **same))
         return None
 
     def _keep(self, parts: Sequence[Buffer]) -> Body:
         nbytes = sum(memoryview(part).nbytes for part in parts)
+        if self._files is None and nbytes > self._database.dialect.chunk:
+            return Body(nbytes, None, parts=parts)
         if self._files is None or nbytes <= LARGE:
-            return Body(nbytes, parts[0] if len(parts) == 1 else b"".join(parts))
+            return Body(nbytes, memoryview(parts[0]).cast("B") if len(parts) == 1 else b"".join(parts))
         return Body(nbytes, None, self._write(self._files, parts), self._boot_id)
 
     def _write(self, files: FileStore, parts: Sequence[Buffer]) -> StoredFile:
@@ -194,10 +205,14 @@ class SqlBackend(Backend, Purges):
         self._remove_obsolete()
         return files.write(parts, sync=self._boot_id is None)
 
-    def _apply(self, puts: Sequence[tuple[Put, Body]], delete: Sequence[str]) -> Change:
+    def _apply(self, puts: Sequence[tuple[Put, Body]], delete: Sequence[str], *, count: bool = False) -> Change:
+        """One transaction. Rows are not read where nothing depends on what is there."""
         keys = dict.fromkeys([*(put.key for put, _ in puts), *delete])
-        with self._database.writing() as cursor:
-            rows = [Row._make(row) for keys_ in _batches(keys) for row in self._sql.lock.run(cursor, keys_).fetchall()]
+        conditional = any(put.expect is not ANY for put, _ in puts)
+        needed = keys if self._files is not None or conditional or count else ()
+
+        def work(cursor: Any) -> Change:
+            rows = [Row._make(row) for some in _batches(needed) for row in self._sql.lock.run(cursor, some).fetchall()]
             change = Change(rows, self._clock(), self._boot_id)
             for put, body in puts:
                 change.put(put, body)
@@ -207,21 +222,31 @@ class SqlBackend(Backend, Purges):
             self._sql.upsert.run_many(cursor, change.upserts)
             for batch in _batches(change.deletes):
                 self._sql.delete.run(cursor, batch)
-        if change.obsolete:
+            if self._files is None:
+                chunks.write(self._database, cursor, change)
+            return change
+
+        change = self._database.write(work, twice=not (conditional or count))
+        if change.obsolete and self._files is not None:
             self._obsolete.extend(change.obsolete)
             self._settler.note()
         return change
 
-    def _page(self, since: str, until: str) -> list[Row]:
-        with self._database.reading() as cursor:
-            rows = self._sql.page.run(cursor, since=since, until=until, now=self._clock(), boot_id=self._boot_id)
-            return [Row._make(row) for row in rows.fetchall()]
+    def _page(self, prefix: str, after: str) -> list[Row]:
+        place = {"prefix": prefix, "until": prefix + LAST, "after": after}
+        rows = self._fetch(self._sql.page, **place, now=self._clock(), boot_id=self._boot_id)
+        return [Row._make(row) for row in rows]
 
     def _purge_expired(self) -> int:
-        with self._database.writing() as cursor:
+        def work(cursor: Any) -> list[Row]:
             rows = [Row._make(row) for row in self._sql.expired.run(cursor, now=self._clock()).fetchall()]
             for batch in _batches(row.key for row in rows):
                 self._sql.delete.run(cursor, batch)
+                if self._files is None:
+                    self._sql.stale_chunks.run(cursor, batch)
+            return rows
+
+        rows = self._database.write(work)
         self._remove(row.file for row in rows)
         return len(rows)
 
@@ -237,8 +262,7 @@ class SqlBackend(Backend, Purges):
         if rows and self._files is not None:
             self._files.sync(row.file for row in rows if row.file)
             self._each(self._sql.settle, rows)
-            with self._database.reading() as cursor:
-                self._database.dialect.flush(cursor)
+            self._database.read(self._database.dialect.flush)
         self._remove_obsolete()
 
     def _remove_obsolete(self) -> None:
@@ -248,22 +272,18 @@ class SqlBackend(Backend, Purges):
                 self._remove([self._obsolete.popleft()])
 
     def _unsettled(self) -> list[Row]:
-        with self._database.reading() as cursor:
-            return [Row._make(row) for row in self._sql.unsettled.run(cursor).fetchall()]
+        return [Row._make(row) for row in self._fetch(self._sql.unsettled)]
 
     def _each(self, statement: Statement, rows: Iterable[Row]) -> None:
         """Runs the statement for rows that are still the same, a batch a transaction."""
         for batch in _batches({"same_key": row.key, "same_etag": row.etag} for row in rows):
-            with self._database.writing() as cursor:
-                statement.run_many(cursor, batch)
+            self._database.write(lambda cursor: statement.run_many(cursor, batch))  # noqa: B023
 
     def _indexed(self, names: Sequence[str]) -> set[str]:
-        with self._database.reading() as cursor:
-            return {name for (name,) in self._sql.files.run(cursor, names).fetchall()}
+        return {name for (name,) in self._database.read(lambda cursor: self._sql.files.run(cursor, names).fetchall())}
 
     def _reclaim(self) -> bool:
-        with self._database.reading() as cursor:
-            return self._database.dialect.reclaim(cursor)
+        return self._database.read(self._database.dialect.reclaim)
 
     def _remove(self, files: Iterable[str | None]) -> None:
         if self._files is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +21,17 @@ class Body:
 
     Attributes:
         nbytes: Its size.
-        small: The bytes, or None where they are in a file.
+        small: The bytes, or None where they are in a file or in chunks.
         stored: That file, kept from being taken for an orphan as long as this lives.
         boot: The run of the machine, where the file may not be on the disk yet.
+        parts: The bytes in pieces, where they are to be chunks.
     """
 
     nbytes: int
     small: Buffer | None
     stored: StoredFile | None = None
     boot: str | None = None
+    parts: Sequence[Buffer] = ()
 
     @property
     def file(self) -> str | None:
@@ -49,6 +51,7 @@ class Change:
         inserts: Rows that must be new.
         upserts: Rows that may replace others.
         deletes: Keys to delete after that.
+        large: What goes into chunks, by key: the etag, and the bytes in pieces.
         obsolete: Names of files that are not needed once all this is committed.
         etags: One for each put.
         deleted: How many of the deleted keys were there.
@@ -62,6 +65,7 @@ class Change:
         self._fresh: set[str] = set()
         self.obsolete = [row.file for row in self._old.values() if row.file]
         self.deletes: list[str] = []
+        self.large: dict[str, tuple[str, Sequence[Buffer]]] = {}
         self.etags: list[str] = []
         self.deleted = 0
 
@@ -84,6 +88,8 @@ class Change:
         etag = self._live[put.key] = os.urandom(8).hex()
         self.etags.append(etag)
         self._new[put.key] = self._row(put, body, etag)
+        if body.parts:
+            self.large[put.key] = etag, body.parts
 
     def delete(self, key: str) -> None:
         """Deletes the key, whether it is there or not."""
@@ -103,6 +109,7 @@ class Change:
         }
 
     def _supersede(self, key: str) -> None:
+        self.large.pop(key, None)
         earlier = self._new.pop(key, None)
         if earlier and earlier["file"]:
             self.obsolete.append(earlier["file"])

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from ...errors import BackendUnavailable, Conflict
+from ...errors import Conflict
 from ..forks import gate, tell_child
 from .dialect import Dialect
 from .statements import Statements, entries
+from .turns import Turns
 
 __all__ = ["Database"]
 
 PING = 1.5
+REPEATS = 10
+PAUSE = 0.005
+T = TypeVar("T")
 _abandoned: list[object] = []
 """Engines of a parent: closing their connections in a child would pull the parent's from under it."""
 
@@ -53,35 +58,34 @@ class Database:
             with self._errors():
                 self._open(self._patience())
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[Any]:
-        """A cursor without a transaction: each statement sees the newest committed state."""
-        with self._errors(), gate, self._connection() as connection:
-            yield connection.cursor()
+    def read(self, work: Callable[[Any], T]) -> T:
+        """What `work` makes of a cursor without a transaction: each statement sees the newest committed state.
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[Any]:
-        """A cursor in a transaction that commits at the end, or with an error leaves everything as it was.
-
-        Threads of one process take turns here, which is quicker than letting the database make them wait.
+        It is called again on a new connection where the server has closed the one that it had.
         """
-        with self._errors(), self._alone(self._turn, self._patience()), gate, self._connection() as connection:
-            cursor = connection.cursor()
-            self.dialect.begin(cursor)
-            yield cursor
-            connection.commit()
+        return self._repeat(_Attempt(safe=True), lambda attempt: self._read(work, attempt))
+
+    def write(self, work: Callable[[Any], T], *, twice: bool = False) -> T:
+        """Calls `work` with a cursor in a transaction, which commits at the end, or with an error leaves all as it was.
+
+        It is called again where the server took the transaction back for the sake of another, or closed
+        the connection before it was told to commit.
+
+        Args:
+            work: What to do; it may be called several times.
+            twice: Whether it does no harm to commit it a second time.
+        """
+        return self._repeat(_Attempt(safe=twice), lambda attempt: self._write(work, attempt))
+
+    def change(self, work: Callable[[Any], T]) -> T:
+        """As `write`, for one statement that may be executed twice: to a server it is a transaction by itself."""
+        return self.write(work) if self.dialect.one_writer else self.read(work)
 
     def ping(self) -> None:
         """Raises `BackendUnavailable` within two seconds where nothing can be written."""
         deadline = time.monotonic() + PING
-        with self._errors(), gate, self._connection(deadline) as connection:
-            cursor = connection.cursor()
-            self.dialect.limit_wait(cursor, max(0, deadline - time.monotonic()))
-            try:
-                self.dialect.begin(cursor)
-            finally:
-                connection.rollback()
-                self.dialect.limit_wait(cursor, self.dialect.timeout)
+        with self._errors(), self._turn(), gate, self._connection(_Attempt(safe=False), deadline) as connection:
+            self.dialect.ping(connection, deadline)
 
     def close(self) -> None:
         """Closes all connections that no thread is using, and the others when they come back."""
@@ -90,24 +94,58 @@ class Database:
         if engine is not None:
             engine.dispose()
 
+    def _read(self, work: Callable[[Any], T], attempt: _Attempt) -> T:
+        with self._turn(), gate, self._connection(attempt) as connection:
+            return work(self.dialect.reader(connection))
+
+    def _write(self, work: Callable[[Any], T], attempt: _Attempt) -> T:
+        with self._turn(writing=True), gate, self._connection(attempt) as connection:
+            cursor = self.dialect.begin(connection)
+            result = work(cursor)
+            attempt.committing = True
+            self.dialect.commit(connection, cursor)
+            return result
+
+    def _repeat(self, attempt: _Attempt, work: Callable[[_Attempt], T]) -> T:
+        with self._errors():
+            while True:
+                try:
+                    return work(attempt)
+                except self._failures as exc:
+                    if not attempt.may_repeat(exc, self.dialect):
+                        raise
+
+    def _turn(self, *, writing: bool = False) -> contextlib.AbstractContextManager[None]:
+        """Threads of one process take turns where that is quicker than letting the database make them wait."""
+        everybody = not self.dialect.one_writer
+        return self._alone(self._turns, self._patience()) if writing or everybody else contextlib.nullcontext()
+
     def _patience(self) -> float:
         return time.monotonic() + self.dialect.timeout
 
     def _begin_process(self) -> None:
         self._opening = threading.Lock()
-        self._turn = threading.Lock()
+        self._turns = threading.Lock() if self.dialect.one_writer else Turns(self.dialect.limits.pool_size)
 
     @contextlib.contextmanager
-    def _connection(self, deadline: float | None = None) -> Iterator[Any]:
+    def _connection(self, attempt: _Attempt, deadline: float | None = None) -> Iterator[Any]:
         connection = (self._engine or self._open(deadline or self._patience())).raw_connection()
         try:
             yield connection
-        except BaseException:
-            with contextlib.suppress(*self._failures):  # the first error is the one to tell
-                connection.rollback()
+        except BaseException as exc:
+            attempt.lost = not self._cleaned(connection, exc)
             raise
         finally:
             connection.close()
+
+    def _cleaned(self, connection: Any, exc: BaseException) -> bool:
+        """Takes back what was done, or throws the connection away: then False. The first error is the one to tell."""
+        if isinstance(exc, Exception) and not self.dialect.is_lost(connection):
+            with contextlib.suppress(*self._failures):
+                connection.rollback()
+                return True
+        connection.invalidate(exc)
+        return False
 
     def _open(self, deadline: float) -> sa.Engine:
         with self._alone(self._opening, deadline):
@@ -122,9 +160,9 @@ class Database:
             return self._engine
 
     @contextlib.contextmanager
-    def _alone(self, lock: threading.Lock, deadline: float) -> Iterator[None]:
+    def _alone(self, lock: threading.Lock | Turns, deadline: float) -> Iterator[None]:
         if not lock.acquire(timeout=max(0, deadline - time.monotonic())):
-            raise BackendUnavailable(f"{self.dialect.location} stayed busy with other threads", "Try again later")
+            raise self.dialect.crowded()
         try:
             yield
         finally:
@@ -138,3 +176,27 @@ class Database:
             raise Conflict("another was faster to insert the same key", "Read it again and repeat") from exc
         except self._failures as exc:
             raise self.dialect.translate(exc) from exc
+
+
+class _Attempt:
+    """How an operation goes, and whether it may be tried again.
+
+    Attributes:
+        lost: The connection broke.
+        committing: It did so after the commit was sent.
+    """
+
+    def __init__(self, *, safe: bool) -> None:
+        self.lost = self.committing = False
+        self._safe = safe
+        self._failures = 0
+
+    def may_repeat(self, exc: Exception, dialect: Dialect) -> bool:
+        self._failures += 1
+        if self.lost:
+            again = self._failures == 1 and (self._safe or not self.committing) and not dialect.is_silence(exc)
+        else:
+            again = self._failures <= REPEATS and dialect.is_repeatable(exc)
+            time.sleep(random.uniform(0, PAUSE * self._failures) if again else 0)
+        self.lost = self.committing = False
+        return again

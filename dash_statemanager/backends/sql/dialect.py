@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,20 @@ import sqlalchemy as sa
 from ...errors import BackendError, BackendUnavailable
 from .files import FileStore
 
-__all__ = ["Dialect"]
+__all__ = ["Dialect", "Limits"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server may be asked for.
+
+    Attributes:
+        pool_size: Most connections of this process.
+        timeout: Seconds that it may stay silent.
+    """
+
+    pool_size: int = 16
+    timeout: float = 1.5
 
 
 class Dialect(ABC):
@@ -18,23 +32,29 @@ class Dialect(ABC):
 
     Args:
         url: Where the database is.
+        limits: What it may be asked for, where it is a server.
 
     Attributes:
         url: As given.
-        files: Keeps large payloads beside the database; None where the database holds all of them.
+        files: Keeps large payloads beside the database; None where the database holds all of them, in chunks.
+        chunk: Most bytes of a row; larger payloads are split.
         timeout: Seconds that an operation waits for others before it gives up.
+        one_writer: Whether one thread writes at a time; else as many work as there are connections.
     """
 
     files: FileStore | None = None
+    chunk: int = 8 << 20
     timeout: float = 5.0
+    one_writer = False
 
-    def __init__(self, url: sa.URL) -> None:
+    def __init__(self, url: sa.URL, limits: Limits) -> None:
         self.url = url
+        self.limits = limits
 
     @property
     def location(self) -> str:
         """The place, for people: without credentials."""
-        return self.url.render_as_string(hide_password=True)
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     @abstractmethod
     def create_engine(self) -> sa.Engine:
@@ -56,12 +76,33 @@ class Dialect(ABC):
     def upsert(self, table: sa.Table) -> sa.Insert:
         """An insert of one row that replaces the row with the same primary key."""
 
-    def begin(self, cursor: Any) -> None:
-        """Starts a writing transaction where the driver does not do so itself."""
+    @abstractmethod
+    def ping(self, connection: Any, deadline: float) -> None:
+        """Raises an error of the driver or of ours where nothing can be written."""
+
+    def reader(self, connection: Any) -> Any:
+        """A cursor whose every statement sees the newest committed state."""
+        return connection.cursor()
 
     @abstractmethod
-    def limit_wait(self, cursor: Any, seconds: float) -> None:
-        """Sets how long statements of this connection may wait from now on."""
+    def begin(self, connection: Any) -> Any:
+        """Starts a writing transaction and returns its cursor."""
+
+    @abstractmethod
+    def commit(self, connection: Any, cursor: Any) -> None:
+        """Ends the transaction of `begin`."""
+
+    def is_lost(self, connection: Any) -> bool:
+        """Whether the connection can't be used any more."""
+        return False
+
+    def is_repeatable(self, exc: BaseException) -> bool:
+        """Whether the server took a transaction back that it would do if it were asked again."""
+        return False
+
+    def is_silence(self, exc: BaseException) -> bool:
+        """Whether the server did not answer in time."""
+        return False
 
     def flush(self, cursor: Any) -> None:
         """Brings everything that was committed so far to the disk."""
@@ -69,6 +110,10 @@ class Dialect(ABC):
     def reclaim(self, cursor: Any) -> bool:
         """Gives a little of the freed room back to the system, outside of a transaction; True while there is more."""
         return False
+
+    def crowded(self) -> BackendError:
+        """The error of a thread whose turn did not come in time."""
+        return BackendUnavailable(f"{self.location} stayed busy with other threads", "Try again later")
 
     def translate(self, exc: BaseException) -> BackendError:
         """The error of ours that says what the driver's error means."""

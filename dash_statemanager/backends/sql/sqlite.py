@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from ...errors import BackendError, BackendFormatError, BackendFull, BackendUnavailable, ConfigError
-from .dialect import Dialect
+from .dialect import Dialect, Limits
 from .files import FileStore
-from .statements import SCHEMA_VERSION, metadata, schema
+from .statements import SCHEMA_VERSION, entries, metadata, schema
 
 __all__ = ["SqliteDialect"]
 
@@ -35,8 +35,10 @@ class SqliteDialect(Dialect):
     `?timeout=` in the URL is how many seconds to wait for other processes; default 5.
     """
 
-    def __init__(self, url: sa.URL) -> None:
-        super().__init__(url)
+    one_writer = True
+
+    def __init__(self, url: sa.URL, limits: Limits) -> None:
+        super().__init__(url, limits)
         if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
             what = f"STATE_DATABASE_URL = {url} names no file, which all processes could share"
             raise ConfigError(what, "Write it as sqlite:///state.db, or set STATE_BACKEND=memory")
@@ -75,13 +77,23 @@ class SqliteDialect(Dialect):
         new = {column.name: clause.excluded[column.name] for column in table.c if not column.primary_key}
         return clause.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
 
-    def begin(self, cursor: Any) -> None:
+    def begin(self, connection: Any) -> Any:
         """Takes the write lock at once, so that what is read stays true until the commit."""
-        cursor.execute("BEGIN IMMEDIATE")
+        return connection.cursor().execute("BEGIN IMMEDIATE")
 
-    def limit_wait(self, cursor: Any, seconds: float) -> None:
-        """Sets the busy timeout."""
-        cursor.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    def commit(self, connection: Any, cursor: Any) -> None:
+        """COMMIT."""
+        connection.commit()
+
+    def ping(self, connection: Any, deadline: float) -> None:
+        """Takes the write lock for a moment."""
+        cursor = connection.cursor()
+        _limit_wait(cursor, deadline - time.monotonic())
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        finally:
+            connection.rollback()
+            _limit_wait(cursor, self.timeout)
 
     def flush(self, cursor: Any) -> None:
         """A checkpoint, which syncs the log first."""
@@ -113,10 +125,10 @@ class SqliteDialect(Dialect):
         """False where others were at it: the switch to WAL does not wait for them by itself."""
         try:
             with engine.connect() as connection:
-                self._wait_until(connection, deadline)
+                _limit_wait(connection.connection, deadline - time.monotonic())
                 if not _is_ours(connection, self.path):
                     _create(connection, self.path)
-                self._wait_until(connection, time.monotonic() + self.timeout)
+                _limit_wait(connection.connection, self.timeout)
         except sa.exc.OperationalError as exc:
             if "locked" not in str(exc) or time.monotonic() > deadline:
                 raise
@@ -127,11 +139,12 @@ class SqliteDialect(Dialect):
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
-        self.limit_wait(cursor, self.timeout)
+        _limit_wait(cursor, self.timeout)
         cursor.close()
 
-    def _wait_until(self, connection: sa.Connection, deadline: float) -> None:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(1000 * max(0, deadline - time.monotonic()))}")
+
+def _limit_wait(connection: Any, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(1000 * max(0, seconds))}")
 
 
 def _is_ours(connection: sa.Connection, path: Path) -> bool:
@@ -158,7 +171,7 @@ def _create(connection: sa.Connection, path: Path) -> None:
     connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     if not _is_ours(connection, path):
-        metadata.create_all(connection)
+        metadata.create_all(connection, tables=[schema, entries])
         connection.execute(sa.insert(schema).values(version=SCHEMA_VERSION))
     connection.commit()
 

@@ -11,36 +11,58 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql
 
-__all__ = ["SCHEMA_VERSION", "ByKeys", "Row", "Statements", "entries", "metadata", "schema"]
+__all__ = ["SCHEMA_VERSION", "ByKeys", "Row", "Statements", "chunks", "entries", "metadata", "schema"]
 
 SCHEMA_VERSION = 1
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
 BATCH = SIZES[-1]
 
+_MYSQL = "mysql", "mariadb"
+
+
+def _ascii(length: int) -> sa.String:
+    """A text that every database compares and orders by its bytes."""
+    plain = sa.String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
+    return plain.with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), *_MYSQL)
+
+
+_bytes = sa.LargeBinary().with_variant(mysql.LONGBLOB(), *_MYSQL)
 metadata = sa.MetaData()
 schema = sa.Table("dash_statemanager_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
 entries = sa.Table(
     "dash_statemanager_entries",
     metadata,
-    sa.Column("key", sa.String(200), primary_key=True),
-    sa.Column("etag", sa.String(32), nullable=False),
+    sa.Column("key", _ascii(200), primary_key=True),
+    sa.Column("etag", _ascii(32), nullable=False),
     sa.Column("expires_at", sa.Double),
     sa.Column("nbytes", sa.BigInteger, nullable=False),
     sa.Column("file", sa.String(80)),
     sa.Column("boot", sa.String(40)),
-    sa.Column("body", sa.LargeBinary),
+    sa.Column("body", _bytes),
+)
+chunks = sa.Table(
+    "dash_statemanager_chunks",
+    metadata,
+    sa.Column("key", _ascii(200), primary_key=True),
+    sa.Column("etag", _ascii(32), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", _bytes, nullable=False),
 )
 _c = entries.c
-for _column in (_c.expires_at, _c.file, _c.boot):
-    sa.Index(f"{entries.name}_{_column.name}", _column, sqlite_where=_column.is_not(None))
+_k = chunks.c
+_some = _c.expires_at.is_not(None)
+sa.Index(f"{entries.name}_expires_at", _c.expires_at, sqlite_where=_some, postgresql_where=_some)
+for _column in (_c.file, _c.boot):
+    sa.Index(f"{entries.name}_{_column.name}", _column, sqlite_where=_column.is_not(None)).ddl_if(dialect="sqlite")
 
 
 class Row(NamedTuple):
     """A row of `entries`; `body` is None where only the rest was asked for.
 
     Attributes:
-        file: Name of the file that holds the payload, where it is not in `body`.
+        file: Name of the file that holds the payload, where it is not in `body`. With neither it is in `chunks`.
         boot: The run of the machine in which that file was written, until it is safe on the disk.
     """
 
@@ -128,8 +150,9 @@ class Statements:
         heads = sa.select(*[column for column in _c if column is not _c.body], sa.null().label("body"))
         alive = sa.or_(_c.expires_at.is_(None), _c.expires_at > now) & sa.or_(_c.boot.is_(None), _c.boot == boot)
         same = (_c.key == sa.bindparam("same_key")) & (_c.etag == sa.bindparam("same_etag"))
-        page = (_c.key >= sa.bindparam("since")) & (_c.key < sa.bindparam("until"))
+        prefixed = (_c.key >= sa.bindparam("prefix")) & (_c.key < sa.bindparam("until"))
         names = [column.name for column in _c]
+        whole = sa.exists().where(_c.key == _k.key, _c.etag == _k.etag).correlate(chunks)
         counts = sa.func.count(), sa.func.coalesce(sa.func.sum(_c.nbytes), 0), sa.func.count(_c.file)
 
         def one(clause: sa.ClauseElement, columns: Sequence[str] | None = None) -> Statement:
@@ -140,15 +163,21 @@ class Statements:
         self.lock = ByKeys(lambda keys: heads.where(keys).with_for_update(), dialect)
         self.delete = ByKeys(lambda keys: sa.delete(entries).where(keys), dialect)
         self.files = ByKeys(lambda files: sa.select(_c.file).where(files), dialect, _c.file)
+        self.stale_chunks = ByKeys(lambda keys: sa.delete(chunks).where(keys, ~whole), dialect, _k.key)
         self.insert = one(sa.insert(entries), names)
         self.upsert = one(upsert, names)
+        self.insert_chunk = one(sa.insert(chunks), [column.name for column in _k])
+        self.chunk = one(
+            sa.select(_k.body).where(
+                _k.key == sa.bindparam("of_key"), _k.etag == sa.bindparam("of_etag"), _k.number == sa.bindparam("at")
+            )
+        )
         self.delete_same = one(sa.delete(entries).where(same))
         self.settle = one(sa.update(entries).where(same).values(boot=sa.null()))
         self.touch = one(
             sa.update(entries).where(_c.key == sa.bindparam("same_key"), alive).values(expires_at=sa.bindparam("until"))
         )
-        self.page = one(heads.where(page, alive).order_by(_c.key).limit(limit))
-        self.expired = one(heads.where(_c.expires_at <= now).limit(limit))
+        self.page = one(heads.where(prefixed, _c.key > sa.bindparam("after"), alive).order_by(_c.key).limit(limit))
+        self.expired = one(heads.where(_c.expires_at <= now).limit(limit).with_for_update(skip_locked=True))
         self.unsettled = one(heads.where(_c.boot.is_not(None)))
         self.counts = one(sa.select(*counts).where(alive))
-        self.version = one(sa.select(schema.c.version))
