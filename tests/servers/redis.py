@@ -114,10 +114,11 @@ class RedisCluster:
 
     Args:
         folder: For their files.
+        patience: Seconds of silence that the others take for the end of a node.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.nodes = [self._node(folder / str(number)) for number in range(3)]
+    def __init__(self, folder: Path, patience: float = 5) -> None:
+        self.nodes = [_node(_new(folder / str(number)), patience) for number in range(3)]
 
     @property
     def url(self) -> str:
@@ -140,24 +141,24 @@ class RedisCluster:
         for node in self.nodes:
             node.kill()
 
-    def move(self, slot: int, source: RedisServer, target: RedisServer) -> None:
-        """Moves a slot with all its keys."""
+    @contextlib.contextmanager
+    def moving(self, slot: int, source: RedisServer, target: RedisServer) -> Iterator[None]:
+        """Moves a slot; its keys move at the end."""
         with source.client() as old, target.client() as new:
             names = [client.execute_command("CLUSTER MYID").decode() for client in (old, new)]
             new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", names[0])
             old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", names[1])
+            yield
             while keys := old.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
-                old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "AUTH", PASSWORD, "KEYS", *keys)
+                place = "127.0.0.1", target.port, "", 0, 5000
+                old.execute_command("MIGRATE", *place, "AUTH", PASSWORD, "KEYS", *keys)
             for client in (new, old):
                 client.execute_command("CLUSTER SETSLOT", slot, "NODE", names[1])
 
-    @staticmethod
-    def _node(folder: Path) -> RedisServer:
-        _new(folder)
-        node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=2000)
-        while node.port > HIGHEST_PORT:
-            node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=2000)
-        return node
+    def move(self, slot: int, source: RedisServer, target: RedisServer) -> None:
+        """Moves a slot with all its keys."""
+        with self.moving(slot, source, target):
+            pass
 
     @staticmethod
     def _is_whole(node: RedisServer) -> bool:
@@ -237,6 +238,14 @@ class SentinelGroup:
             state = client.sentinel_masters()[SERVICE]
             replicas = client.sentinel_slaves(SERVICE)
         return state["num-other-sentinels"] == 2 and any(not each["is_disconnected"] for each in replicas)
+
+
+def _node(folder: Path, patience: float) -> RedisServer:
+    """A node of a cluster, whose port leaves room for the other one."""
+    while True:
+        node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=int(patience * 1000))
+        if node.port < HIGHEST_PORT:
+            return node
 
 
 def _new(folder: Path) -> Path:

@@ -94,6 +94,14 @@ local function is_uploaded(put)
   return true
 end
 
+local function settle(put)
+  if put.ttl == '' then
+    each_chunk(put.key, put.etag, put.chunks, 'PERSIST')
+  else
+    each_chunk(put.key, put.etag, put.chunks, 'PEXPIRE', put.ttl)
+  end
+end
+
 local function store(put)
   if put.ttl == '0' then
     redis.call('UNLINK', put.key)
@@ -108,15 +116,21 @@ local function store(put)
     local reply = redis.pcall('SET', put.key, put.entry, unpack(lifetime))
     if reply.err then return reply end
   end
-  if lives then
-    each_chunk(put.key, put.etag, put.chunks, 'PEXPIRE', put.ttl)
-  else
-    each_chunk(put.key, put.etag, put.chunks, 'PERSIST')
-  end
+  settle(put)
 end
 
-for _, put in ipairs(puts) do
-  if there[put.key] and there[put.key].etag == put.etag then return 0 end
+local function is_there(put)
+  return there[put.key] and there[put.key].etag == put.etag
+end
+
+for _, lost in ipairs(puts) do
+  if is_there(lost) then
+    for _, put in ipairs(puts) do
+      if put.uploaded then redis.call('UNLINK', put.uploaded) end
+      if is_there(put) then settle(put) else drop(put) end
+    end
+    return 0
+  end
 end
 
 local staged = {}

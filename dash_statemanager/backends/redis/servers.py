@@ -26,10 +26,14 @@ __all__ = ["Command", "Servers"]
 log = logging.getLogger("dash_statemanager")
 
 Command = tuple[Any, ...]
-ATTEMPTS = 20
+MOVES = 2
 PAUSE = 0.1
-FINAL = (errors.AuthenticationError, errors.AuthorizationError, errors.BusyLoadingError, MasterNotFoundError)
-"""Connections that were refused in words: another attempt would hear the same."""
+REFUSED = (errors.AuthenticationError, errors.AuthorizationError, errors.BusyLoadingError, MasterNotFoundError)
+"""Refused in words: another attempt would hear the same."""
+MOVED = (errors.ConnectionError, errors.TimeoutError, OSError, errors.MovedError, errors.ReadOnlyError)
+"""The server is another one now, or that connection to it is gone."""
+MOVING = (errors.AskError, errors.TryAgainError)
+"""A slot is on its way to another node."""
 _abandoned: list[Topology] = []
 """What a parent opened: closing it in a child would disturb the parent."""
 
@@ -110,45 +114,43 @@ class Servers:
         with translated(self.location), patience.of(self._timeout):
             free = self._free
             if not free.acquire(timeout=patience.left()):
-                what = f"all {self._pool_size} connections to {self.location} stayed busy with other threads"
-                raise BackendBusy(what, "Raise STATE_POOL_SIZE")
+                raise self._busy()
             try:
+                if patience.is_over:
+                    raise self._busy()
                 yield
             finally:
                 free.release()
 
+    def _busy(self) -> BackendBusy:
+        what = f"all {self._pool_size} connections to {self.location} stayed busy with other threads"
+        return BackendBusy(what, "Raise STATE_POOL_SIZE")
+
     def _attempt(self, place: int, commands: Sequence[Command], into: memoryview | None) -> list[Any]:
-        topology = self._topology
-        asking: Address | None = None
-        broken = 0
-        for _ in range(ATTEMPTS):
+        topology, asking, moves = self._topology, None, 0
+        while True:
             try:
                 with landing.into(into):
                     replies = _send(topology, place, commands, asking)
-            except FINAL:
-                raise
-            except (errors.ConnectionError, errors.TimeoutError, OSError):
-                topology.forget()
-                broken += 1
-                if broken > 1 or patience.is_over:
-                    raise
-                continue
-            problems = [reply for reply in replies if isinstance(reply, Exception)]
-            if not problems:
-                break
-            asking = None
-            if isinstance(problems[0], errors.NoScriptError):
+                problems = [reply for reply in replies if isinstance(reply, Exception)]
+                if not problems:
+                    return replies
+                asking = _redirection(replies)
+                if asking is None:
+                    raise problems[0]
+            except errors.NoScriptError:
                 commands = [spell_out(command) for command in commands]
-            elif isinstance(problems[0], errors.MovedError) or _is_demoted(problems[0], broken):
+            except REFUSED:
+                raise
+            except MOVED:
                 topology.forget()
-                broken += 1
-            elif len(problems) == len(replies) and all(isinstance(each, errors.AskError) for each in problems):
-                asking = problems[0].node_addr  # type: ignore[attr-defined]
-            elif isinstance(problems[0], errors.AskError | errors.TryAgainError) and not patience.is_over:
+                moves += 1
+                if moves > MOVES or patience.is_over:
+                    raise
+            except MOVING:
+                if patience.is_over:
+                    raise
                 time.sleep(PAUSE)
-            else:
-                raise problems[0]
-        return replies
 
     def _look(self, place: int) -> None:
         """Warns, once in a process, where the server may silently drop what it holds."""
@@ -159,8 +161,12 @@ class Servers:
                 log.warning(what, self.location, policy, "Set maxmemory-policy to noeviction.")
 
 
-def _is_demoted(problem: Exception, broken: int) -> bool:
-    return isinstance(problem, errors.ReadOnlyError) and not broken
+def _redirection(replies: Sequence[Any]) -> Address | None:
+    """Where a slot moves to, if all that was asked for is there already."""
+    if all(isinstance(reply, errors.AskError) and not isinstance(reply, errors.MovedError) for reply in replies):
+        address: Address = replies[0].node_addr
+        return address
+    return None
 
 
 def _send(topology: Topology, place: int, commands: Sequence[Command], asking: Address | None) -> list[Any]:

@@ -1,0 +1,65 @@
+"""A way to a server on which an answer gets lost."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Any
+
+
+class Relay:
+    """Passes TCP on to a server of this machine, one thread for each connection and direction.
+
+    Args:
+        target: The server's port.
+
+    Attributes:
+        lose: The next so many answers are not passed on: their connections are closed instead.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.lose = 0
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Relay:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._target))
+            threading.Thread(target=self._pass, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self._pass, args=(server, client, True), daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        with source, target:
+            while data := _received(source):
+                if answers and self.lose:
+                    self.lose -= 1
+                    break
+                target.sendall(data)
+            for end in (source, target):
+                _shut(end)
+
+
+def _received(source: socket.socket) -> bytes:
+    try:
+        return source.recv(1 << 16)
+    except OSError:
+        return b""
+
+
+def _shut(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
