@@ -278,14 +278,14 @@ def test_the_new_primary_is_found_through_sentinels(tmp_path):
         backend.put(KEY, LARGE, 60)
         with group.primary.client() as client:
             assert client.wait(1, 5000) == 1
-        group.sentinels[0].pause()
         group.primary.kill()
 
-        wait_until(lambda: backend.put("dash/scope/new", SMALL), 10)
+        wait_until(lambda: backend.put("dash/scope/new", SMALL))
 
         assert bytes(backend.get(KEY).payload.buffer) == LARGE.buffer
         assert b"{dash/scope}/new" in names(group.replica)
         backend.close()
+        group.sentinels[0].pause()
         assert backend.get(KEY) is not None
     finally:
         backend.close()
