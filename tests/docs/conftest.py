@@ -29,4 +29,4 @@ def example() -> Iterator[Callable[[str], ModuleType]]:
 
     yield load
     for name in imported:
-        del sys.modules[name]
+        sys.modules.pop(name, None)

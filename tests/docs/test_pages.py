@@ -47,7 +47,12 @@ def test_the_code_of_the_readme_is_the_code_of_its_example() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "before", "after"), [("swap", "swap_before", "swap_after"), ("tidy", "swap_after", "swap_tidied")]
+    ("shown", "before", "after"),
+    [
+        ("swap", "swap_before", "swap_after"),
+        ("tidy", "swap_after", "swap_tidied"),
+        ("extensions", "extensions_before", "extensions_after"),
+    ],
 )
 def test_a_diff_is_the_difference_of_its_examples(shown: str, before: str, after: str) -> None:
     old, new = [(EXAMPLES / f"{name}.py").read_text(encoding="utf-8").splitlines() for name in (before, after)]

@@ -82,19 +82,20 @@ def test_jobs_in_processes_of_each_start_method(method: str, script: Script, fol
 
 
 def test_jobs_in_a_celery_worker(script: Script, tmp_path: Path, folder: Path) -> None:
-    server = RedisServer(tmp_path, requirepass=None, masterauth=None)
+    server = RedisServer(tmp_path)
     server.start()
     try:
-        environment = {FOLDER: str(folder), BROKER: f"redis://127.0.0.1:{server.port}/3"}
-        with worker(tmp_path / "worker.log", environment):
+        environment = {FOLDER: str(folder), BROKER: server.settings()["redis_url"]}
+        with worker("tests.integration.jobs:celery", tmp_path / "worker.log", environment):
             assert json.loads(script(VISIT, "celery", **environment)) == SEEN
     finally:
         server.stop()
 
 
 @contextmanager
-def worker(log: Path, environment: dict[str, str]) -> Iterator[None]:
-    command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "tests.integration.jobs:celery", "worker"]
+def worker(module: str, log: Path, environment: dict[str, str]) -> Iterator[None]:
+    """A Celery worker in a process of its own."""
+    command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", module, "worker"]
     options = ["--pool", "prefork", "--concurrency", "4", "--without-gossip", "--without-mingle", "--loglevel", "info"]
     with log.open("wb") as output:
         process = subprocess.Popen(
