@@ -69,7 +69,7 @@ class MariaDB(Server):
 
     def administer(self) -> pymysql.Connection[Any]:
         """A connection of the administrator's."""
-        return pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True)
+        return pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True)
 
     def set_read_only(self, on: bool) -> None:
         with self.administer() as connection, connection.cursor() as cursor:

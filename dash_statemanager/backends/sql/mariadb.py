@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -125,9 +126,17 @@ class _Connection(Driver):
     """
 
     patience = 1.5
+    unix_socket: Any
+    connect_timeout: Any
+    _secure: bool
     _sock: Any
     _rfile: Any
     _force_close: Any
+
+    def connect(self, sock: Any = None) -> None:
+        """Opens a Unix socket by itself, which the driver would leave open where nobody listens."""
+        self._secure = sock is None and bool(self.unix_socket)
+        super().connect(_open(self.unix_socket, self.connect_timeout) if self._secure else sock)
 
     def close(self) -> None:
         """Also where it is closed already."""
@@ -157,6 +166,17 @@ class _Connection(Driver):
             self._force_close()
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the server closed the connection")
         return data
+
+
+def _open(path: str, timeout: float) -> socket.socket:
+    opened = socket.socket(socket.AF_UNIX)
+    try:
+        opened.settimeout(timeout)
+        opened.connect(path)
+    except OSError as exc:
+        opened.close()
+        raise pymysql.OperationalError(CR.CR_CONNECTION_ERROR, f"{path}: {exc}") from exc
+    return opened
 
 
 class _Statements(Batch):
