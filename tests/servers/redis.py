@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.servers.base import Server, free_port, wait_until
 
 PASSWORD = "correct-horse"
 PREFIX = f"state-test-{uuid.uuid4().hex[:12]}:"
 """First part of the names of all that tests leave on a server that they share with others."""
+PLAIN: Mapping[str, Any] = {"host": "127.0.0.1", "socket_timeout": 10, "retry": Retry(NoBackoff(), 0)}
+"""How the tests' own clients connect; later versions of redis-py repeat what fails, for seconds."""
 SERVICE = "state"
 SLOTS = 16384
 HIGHEST_PORT = 55_000
@@ -105,7 +109,7 @@ class RedisServer(Server):
     def client(self) -> Iterator[Redis]:
         """A client of the tests' own, beside what is tested."""
         encryption = {"ssl": True, "ssl_ca_certs": str(self._certificate)} if self._certificate else {}
-        with Redis(port=self.port, password=PASSWORD, socket_timeout=10, **encryption) as client:
+        with Redis(port=self.port, password=PASSWORD, **PLAIN, **encryption) as client:
             yield client
 
 
@@ -203,7 +207,7 @@ class Sentinel(Server):
 
     def ask(self, *command: object) -> Any:
         """What it answers to a command."""
-        with Redis(port=self.port, socket_timeout=10) as client:
+        with Redis(port=self.port, **PLAIN) as client:
             return client.execute_command(*command)
 
 
@@ -234,7 +238,7 @@ class SentinelGroup:
 
     @staticmethod
     def _knows_all(sentinel: Sentinel) -> bool:
-        with Redis(port=sentinel.port, socket_timeout=10) as client:
+        with Redis(port=sentinel.port, **PLAIN) as client:
             state = client.sentinel_masters()[SERVICE]
             replicas = client.sentinel_slaves(SERVICE)
         return state["num-other-sentinels"] == 2 and any(not each["is_disconnected"] for each in replicas)
