@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -280,6 +282,13 @@ def test_the_lifecycle_rule_is_told_once(server, caplog):
     (record,) = [record for record in caplog.records if "lifecycle" in record.message]
     assert json.loads(record.message.partition(": ")[2]) == lifecycle_rule("app/")
     backend.close()
+
+
+def test_the_page_shows_the_lifecycle_rule():
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "google-cloud-storage.md"
+    (shown,) = re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+    assert json.loads(shown) == lifecycle_rule("dash/")
 
 
 # failures
