@@ -48,7 +48,7 @@ def read_stream(body: Buffer) -> Any:
         with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
             table = reader.read_all()
         table.validate()
-        str(table.schema)  # all names in it are texts
+        table.column_names  # noqa: B018  # each is a text
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError, OverflowError) as exc:
         raise CorruptPayload(f"the body is not an Arrow stream: {exc}") from exc
     return table
