@@ -7,16 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.server import APPS, serving
-from tests.browser.support import errors, rest
+from tests.browser.support import PATIENCE, errors, rest
 
 pytest_plugins = ["tests.browser.fixtures"]
 pytestmark = pytest.mark.browser
 
 CALLBACKS = "return performance.getEntriesByType('resource').filter(e => e.name.includes('update-component')).length"
-TEXT = "return document.getElementById('react-entry-point').innerText"
+TEXT = (
+    "return document.getElementById('react-entry-point').innerText.replace(/(Press SPACE|Loading).*\\n/g, '')"
+)
+"""What the page says, without what a grid says in passing to those who can't see it."""
+
+DRAWN = """return [...document.querySelectorAll('.dash-graph')].every(
+    graph => graph.querySelector('.main-svg') && !graph.classList.contains('dash-graph--pending'))"""
 
 
 class Visitor:
@@ -53,8 +62,18 @@ class Visitor:
         self._driver.find_element(By.CSS_SELECTOR, selector).send_keys(text)
         self._note()
 
+    def edit(self, selector: str, text: str, index: int = 0) -> None:
+        """Opens a cell of a grid, and types into it."""
+        cell = self._driver.find_elements(By.CSS_SELECTOR, selector)[index]
+        ActionChains(self._driver).double_click(cell).perform()
+        field = WebDriverWait(self._driver, PATIENCE).until(lambda driver: cell.find_elements(By.TAG_NAME, "input"))[0]
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(text, Keys.ENTER)
+        self._note()
+
     def _note(self) -> None:
         rest(self._driver)
+        WebDriverWait(self._driver, PATIENCE, 0.05).until(lambda driver: driver.execute_script(DRAWN))
         self.notes.append((self._driver.execute_script(TEXT), self._driver.execute_script(CALLBACKS)))
 
 
@@ -92,9 +111,51 @@ def work(visitor: Visitor) -> None:
     visitor.click("#add")
 
 
+def redraw(visitor: Visitor) -> None:
+    visitor.open()
+    visitor.click("#scale input", 1)
+    visitor.click("#indicator input", 1)
+    visitor.click("#country input", 2)
+    visitor.click("#again")
+    visitor.click("#again")
+    visitor.click("#country input", 0)
+    visitor.reload()
+    visitor.click("#again")
+
+
+def travel(visitor: Visitor) -> None:
+    visitor.open()
+    for link in (2, 1, 4, 3):
+        visitor.click(".link", link)
+        if link < 4:
+            visitor.click("#keep")
+    visitor.reload()
+    visitor.click(".link", 4)
+    visitor.click(".drop", 1)
+    visitor.click(".link", 1)
+    visitor.click(".link", 0)
+
+
+def trade(visitor: Visitor) -> None:
+    visitor.open()
+    visitor.edit("[col-id=price].ag-cell", "36000", 0)
+    visitor.click("#add")
+    visitor.click(".ag-selection-checkbox input", 1)
+    visitor.click("#delete")
+    visitor.edit("[col-id=price].ag-cell", "900", 2)
+    visitor.reload()
+    visitor.click("#add")
+
+
 JOURNEYS = {
     "counters": (count, ["3\t1", "2", "4"]),
     "shared_data": (choose, ["values of Lima", "values of Oslo", "values of Pune", "by day", "spread"]),
+    "indicators": (redraw, ["scale: log", "in all: 135000000", "in all: 382.35", '"y": [63.1', "again: 2", "again: 3"]),
+    "pages": (
+        travel,
+        ["About Oslo", "people and was kept before", "Lima, Oslo", "3 kept", "drop Pune", "2 kept"],
+    ),
+    "grid": (trade, ["3 cars for 139,000", "Celica: 35000 to 36000", "4 cars for 140,850", "850 to 900", "108,900"]),
     "todo": (work, ["0 left of 0", "3 left of 3", "1 left of 1", "touched 2 times", "touched 3 times"]),
 }
 
