@@ -68,8 +68,8 @@ class Head:
         return replace(self, versions=versions, patches=(), **details), gone
 
     def with_patch(self, name: str) -> Head:
-        """The head with one more patch on its newest version."""
-        return replace(self, patches=(*self.patches, name))
+        """The head with one more patch on its newest version, once however often a write is repeated."""
+        return self if name in self.patches else replace(self, patches=(*self.patches, name))
 
     def dump(self) -> BytesPayload:
         """As it is kept."""

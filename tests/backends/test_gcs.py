@@ -75,9 +75,17 @@ def client(server):
 # settings
 
 
-def test_without_a_bucket_it_says_what_to_set():
-    with pytest.raises(ConfigError, match="Set STATE_GCS_BUCKET"):
-        open_backend(Settings(backend="gcs"))
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        (None, "needs a bucket"),
+        ("gs://bucket/folder", "'gs://bucket/folder' is no bucket"),
+        ("Bucket", "'Bucket' is no bucket"),
+    ],
+)
+def test_without_a_bucket_it_says_what_to_set(setting, reason):
+    with pytest.raises(ConfigError, match=f"{reason}.*Set STATE_GCS_BUCKET"):
+        open_backend(Settings(backend="gcs", gcs_bucket=setting))
 
 
 def test_a_bucket_may_be_written_as_an_address(server, monkeypatch):

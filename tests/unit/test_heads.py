@@ -49,6 +49,12 @@ def test_a_version_that_is_written_again_is_the_newest_again() -> None:
     assert (names(head), gone) == (["0", "1"], [])
 
 
+def test_a_patch_whose_write_is_repeated_is_there_once() -> None:
+    head = filled(1)[0].with_patch("p").with_patch("q")
+
+    assert head.with_patch("p").patches == ("p", "q")
+
+
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 500)), max_size=40), st.integers(2, 6), st.integers(1, 900))
 def test_every_version_is_kept_or_let_go_of_once_and_bounds_hold(

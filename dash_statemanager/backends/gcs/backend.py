@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from google.api_core.exceptions import PreconditionFailed
 
@@ -65,17 +66,14 @@ class GcsBackend(Backend, Purges):
 
     @classmethod
     def from_settings(cls, settings: Settings, clock: Callable[[], float] = time.time) -> GcsBackend:
-        """The backend of these settings. Raises `ConfigError` where no bucket is named."""
-        if not settings.gcs_bucket:
-            raise ConfigError("STATE_BACKEND = 'gcs' needs a bucket", "Set STATE_GCS_BUCKET to its name")
-        prefix = f"{settings.namespace}/"
-        return cls(
-            settings.gcs_bucket.removeprefix("gs://").rstrip("/"),
-            clock,
-            prefix=prefix,
-            pool_size=settings.pool_size,
-            timeout=settings.timeout,
-        )
+        """The backend of these settings. Raises `ConfigError` where they name no bucket."""
+        given = settings.gcs_bucket or ""
+        bucket = given.removeprefix("gs://").rstrip("/")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", bucket):
+            what = f"STATE_GCS_BUCKET = {given!r} is no bucket" if given else "STATE_BACKEND = 'gcs' needs a bucket"
+            raise ConfigError(what, "Set STATE_GCS_BUCKET to the name of a bucket")
+        options: dict[str, Any] = {"pool_size": settings.pool_size, "timeout": settings.timeout}
+        return cls(bucket, clock, prefix=f"{settings.namespace}/", **options)
 
     def get(self, key: str) -> Entry | None:
         return self.get_many([key]).get(key)
