@@ -56,7 +56,7 @@ def empty(url: str) -> None:
 
 @cache
 def _engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, pool_pre_ping=True)
     atexit.register(engine.dispose)
     return engine
 
