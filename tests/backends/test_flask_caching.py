@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import re
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import dash
 import memcache
@@ -247,6 +249,45 @@ def test_memcached_keeps_many_values(in_memcached):
     assert len(in_memcached.get_many(put.key for put in puts)) == 600
     assert [listing.key for listing in in_memcached.scan("")] == sorted(put.key for put in puts)
     assert sum(1 for _ in in_memcached.scan("app/scope-3/")) == 60
+
+
+UWSGI = """
+import os, sys
+from flask import Flask
+from flask_caching import Cache
+from dash_statemanager.backends.base import BytesPayload
+from dash_statemanager.backends.flask_caching import FlaskCachingBackend
+application = Flask("app")
+config = {"CACHE_TYPE": "cachelib.UWSGICache", "CACHE_OPTIONS": {"cache": "state"}}
+backend = FlaskCachingBackend(Cache(application, config=config))
+backend.ping()
+large = os.urandom(1_000_000)
+backend.put("app/scope/large", BytesPayload(large), 60)
+assert backend.touch("app/scope/large", 600)
+assert bytes(backend.get("app/scope/large").payload.buffer) == large
+print("LISTED", [listing.nbytes for listing in backend.scan("app/scope/")])
+try:
+    for number in range(40):
+        backend.put(f"app/scope/{number}", BytesPayload(large), 60)
+except Exception as exc:
+    print("FULL", exc)
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no uWSGI here")
+def test_uwsgi_keeps_values_in_blocks_and_says_when_it_is_full(tmp_path):
+    program = Path(sys.executable).with_name("pyuwsgi")
+    if not program.exists():
+        missing("needs uWSGI: pip install pyuwsgi")
+    (tmp_path / "app.py").write_text(UWSGI)
+    options = ["--http-socket", "127.0.0.1:0", "--cache2", "name=state,items=300", "--wsgi-file", tmp_path / "app.py"]
+
+    done = subprocess.run([program, "--need-app", *options], capture_output=True, text=True, timeout=60)
+
+    assert "LISTED [1000000]" in done.stdout + done.stderr
+    assert "FULL the UWSGICache refused 60,000 bytes" in done.stdout + done.stderr
 
 
 FIRST = """

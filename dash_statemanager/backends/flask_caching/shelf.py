@@ -18,10 +18,10 @@ __all__ = ["Row", "Shelf"]
 
 MAGIC = b"DSMR"
 HEADER = struct.Struct("<4sd16sQI")  # magic, expiry, etag, size of the payload, number of pieces
-INLINE = 64 << 10
+INLINE = 32 << 10
 """Larger payloads stand beside their row, so that a list of rows stays cheap."""
-LARGEST = 1_000_000
-"""Largest piece in memcached, whose limit is 1 MiB with everything."""
+LARGEST = {"MemcachedCache": 1_000_000, "UWSGICache": 60_000}
+"""Largest piece by kind of cache, where it has a limit: 1 MiB and 64 KiB with everything, unless told more."""
 LONGEST = 10 * 365 * 86400
 """Seconds; some caches count in 32 bits."""
 
@@ -118,7 +118,7 @@ class Shelf:
         data, etag = b"".join(parts), secrets.token_hex(8)
         row = Row(key, etag, expires_at, len(data), 0, data)
         if len(data) > INLINE:
-            size = LARGEST if "MemcachedCache" in kinds(self._find()) else len(data)
+            size = min([LARGEST[kind] for kind in kinds(self._find()) & LARGEST.keys()], default=len(data))
             row = replace(row, pieces=-(-len(data) // size), inline=b"")
             for number, name in enumerate(row.names()):
                 self._set(name, data[number * size : (number + 1) * size], expires_at)
