@@ -21,6 +21,7 @@ from redis import Redis
 from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
 from dash_statemanager.backends.redis import RedisBackend
 from dash_statemanager.errors import BackendError, BackendFormatError, BackendUnavailable, ConfigError, Conflict
+from tests.conftest import missing
 from tests.servers.base import wait_until
 from tests.servers.redis import PASSWORD, RedisServer
 
@@ -478,8 +479,10 @@ def test_the_wrong_password_is_an_error_that_names_the_setting(server):
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificate(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key, and a certificate for 127.0.0.1 that signed itself."""
+    if not server.knows("tls-port"):
+        missing("needs a redis-server that was built with TLS")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
     now = datetime.datetime.now(datetime.timezone.utc)

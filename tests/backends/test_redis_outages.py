@@ -24,6 +24,7 @@ from dash_statemanager.errors import (
 )
 from tests.backends import crash
 from tests.backends.relay import Relay
+from tests.conftest import missing
 from tests.servers.base import wait_until
 from tests.servers.redis import SLOTS, RedisCluster, RedisServer, SentinelGroup
 
@@ -181,6 +182,9 @@ def test_a_server_that_stands_still_is_reported_in_time_and_used_again_afterward
 def test_a_server_that_is_still_loading_is_reported(tmp_path):
     server = RedisServer(tmp_path)
     server.start()
+    if not server.knows("loading-process-events-interval-bytes"):
+        server.kill()
+        missing("needs a Redis of version 7")
     with server.client() as client:
         for number in range(100):
             client.set(f"key {number}", os.urandom(2000))

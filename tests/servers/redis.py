@@ -85,8 +85,11 @@ class RedisServer(Server):
             self._options |= {"port": 0, "tls_port": self.port, "tls_auth_clients": "no", **files}
 
     def command(self) -> Sequence[str]:
-        options = ((f"--{name.replace('_', '-')}", str(value)) for name, value in self._options.items())
-        return [executable(), *(word for option in options for word in option)]
+        command = [executable()]
+        for name, value in self._options.items():
+            words = value if isinstance(value, tuple) else (value,)
+            command += [f"--{name.replace('_', '-')}", *map(str, words)]
+        return command
 
     def ready(self) -> bool:
         with self.client() as client:
@@ -94,6 +97,11 @@ class RedisServer(Server):
 
     def settings(self, port: int | None = None, *, password: str | None = None) -> Mapping[str, Any]:
         return {"backend": "redis", "redis_url": f"redis://:{password or PASSWORD}@127.0.0.1:{port or self.port}/0"}
+
+    def knows(self, option: str) -> bool:
+        """Whether it has such an option: not every build has TLS."""
+        with self.client() as client:
+            return bool(client.config_get(option))
 
     def set_read_only(self, on: bool) -> None:
         """A replica of a primary that doesn't exist: it serves what it has and takes nothing."""
@@ -216,7 +224,7 @@ class SentinelGroup:
 
     def __init__(self, folder: Path) -> None:
         self.primary = RedisServer(_new(folder / "primary"))
-        self.replica = RedisServer(_new(folder / "replica"), replicaof=f"127.0.0.1 {self.primary.port}")
+        self.replica = RedisServer(_new(folder / "replica"), replicaof=("127.0.0.1", self.primary.port))
         self.sentinels = [Sentinel(folder / f"sentinel-{number}", self.primary) for number in range(3)]
 
     @property
