@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Literal
@@ -73,6 +73,19 @@ class _Answer:
     until: float
 
 
+@dataclass(frozen=True)
+class _Served:
+    """What an app sent to a browser, when its note is due again, and of which making of the id it was aware.
+
+    Two apps in one process may have a store each with one id, so the definition that was made last need not be this
+    app's.
+    """
+
+    definition: StoreDefinition
+    due: float
+    making: int
+
+
 class Definitions:
     """The stores that this process knows, and the notes that its fellows left in the backend.
 
@@ -89,7 +102,8 @@ class Definitions:
         self._lasting: dict[str, StoreDefinition] = {}
         self._passing: OrderedDict[str, StoreDefinition] = OrderedDict()
         self._found: OrderedDict[str, dict[str, _Answer]] = OrderedDict()
-        self._due: dict[str, dict[str, float]] = {}
+        self._served: dict[str, dict[str, _Served]] = {}
+        self._makings: dict[str, int] = {}
         self._unpublished: dict[tuple[str, str], StoreDefinition] = {}
         self._promises: dict[str, Callable[[], StoreDefinition]] = {}
         self._lock = threading.Lock()
@@ -116,13 +130,18 @@ class Definitions:
         """Notes in the process that a store exists."""
         with self._lock:
             self._promises.pop(definition.id, None)  # of an earlier store with this id, or kept by this definition
+            earlier = self._made(definition.id)
+            if earlier is not None and replace(earlier, initial=None) != replace(definition, initial=None):
+                self._makings[definition.id] = self._makings.get(definition.id, 0) + 1
             if not definition.passing or definition.id in self._lasting:
                 self._lasting[definition.id] = definition
                 return
             self._passing[definition.id] = definition
             self._passing.move_to_end(definition.id)
             while len(self._passing) > PASSING:
-                self._due.pop(self._passing.popitem(last=False)[0], None)
+                forgotten, _ = self._passing.popitem(last=False)
+                self._served.pop(forgotten, None)
+                self._makings.pop(forgotten, None)
 
     def promise(self, store_id: str, complete: Callable[[], StoreDefinition]) -> None:
         """Notes that a lasting store has an initial value, for readers that come before a layout was served.
@@ -135,11 +154,13 @@ class Definitions:
 
     def serve(self, app: str, definition: StoreDefinition) -> None:
         """Notes that an app sends this store to a browser; `publish` must follow before the response leaves."""
-        now = self._clock()
-        if self._due.get(definition.id, {}).get(app, 0.0) > now:
+        now, making = self._clock(), self._makings.get(definition.id, 0)
+        earlier = self._served.get(definition.id, {}).get(app)
+        if earlier is not None and (earlier.definition, earlier.making) == (definition, making) and earlier.due > now:
             return
         with self._lock:
-            self._due.setdefault(definition.id, {})[app] = now + definition.note_ttl / 2
+            served = _Served(definition, now + definition.note_ttl / 2, making)
+            self._served.setdefault(definition.id, {})[app] = served
             self._unpublished[app, definition.id] = definition
 
     def publish(self, backend: Backend, namespace: str) -> None:
@@ -155,22 +176,34 @@ class Definitions:
 
     def find(self, app: str, store_id: str, backend: Callable[[], Backend], namespace: str) -> StoreDefinition | None:
         """How a store is kept, or None for an id that is no store of this app."""
-        made = self._made(store_id)
-        if made is not None and app in self._due.get(store_id, (app,)):
-            if made.passing:
-                self.serve(app, made)  # its note lives as long as it is used
-            elif made.initial is None and store_id in self._promises:
-                return self._promises[store_id]()
-            return made
-        answer = self._found.get(store_id, {}).get(app)
-        if answer is None or answer.until <= self._clock():
-            answer = self._ask(app, store_id, backend(), namespace)
-        return answer.definition
+        made = self._of(app, store_id)
+        if made is None:
+            answer = self._found.get(store_id, {}).get(app)
+            if answer is None or answer.until <= self._clock():
+                answer = self._ask(app, store_id, backend(), namespace)
+            return answer.definition or (None if self._served.get(store_id) else self._made(store_id))
+        if made.passing:
+            self.serve(app, made)  # its note lives as long as it is used
+        elif made.initial is None and store_id in self._promises:
+            return self._promises[store_id]()
+        return made
+
+    def _of(self, app: str, store_id: str) -> StoreDefinition | None:
+        """What this process knows of an app's store; None where the notes have to tell."""
+        made, everybody = self._made(store_id), self._served.get(store_id, {})
+        if made is None or not everybody:
+            return None if self._makings.get(store_id) else made
+        if (served := everybody.get(app)) is None:
+            return None
+        if served.making == self._makings.get(store_id, 0):
+            return served.definition
+        return served.definition if any(other.definition == made for other in everybody.values()) else made
 
     def renew(self) -> None:
         """Forgets what was said to and heard from a backend; for another one."""
         with self._lock:
-            self._due = {store_id: dict.fromkeys(apps, 0.0) for store_id, apps in self._due.items()}
+            for apps in self._served.values():
+                apps.update({app: replace(served, due=0.0) for app, served in apps.items()})
             self._found.clear()
 
     def after_fork(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dash
+import flask
 import pandas as pd
 import pytest
 import requests
@@ -50,6 +51,25 @@ class FlaskLike(Client):
 
     def __init__(self, application: Any) -> None:
         super().__init__(application, Response)
+
+
+def test_two_apps_of_one_process_may_keep_stores_of_one_name_in_two_ways() -> None:
+    server = flask.Flask(__name__)
+    seen: list[Any] = []
+    for name, options in (("open", {}), ("sealed", {"sealed": True}), ("shared", {"scope": "app"})):
+        app = dash.Dash(__name__, server=server, url_base_pathname=f"/{name}/")
+        app.layout = [ServerStore(id="a", **options), html.Button(id="go"), html.Div(id="out")]
+        app.callback(Output("a", "data"), Input("go", "n_clicks"), prevent_initial_call=True)(lambda n: {"n": n})
+        app.callback(Output("out", "children"), Input("a", "data"), prevent_initial_call=True)(seen.append)
+    visitor, stranger = server.test_client(), server.test_client()
+    for name, taken, read in (("open", "raw", None), ("sealed", None, None), ("shared", "raw", {"n": 1})):
+        page = Page(visitor, f"/{name}/").open()
+        other = Page(stranger, f"/{name}/").open()
+        page.change("a", data="raw")
+        page.change("go", n_clicks=1)
+        other.change("a", data=page.get("a"))
+        assert seen == [taken, {"n": 1}, read]
+        seen.clear()
 
 
 # -- many ids

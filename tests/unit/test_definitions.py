@@ -25,6 +25,9 @@ class Worker:
 
     def serve(self, definition: StoreDefinition, app: str = "/") -> None:
         self.definitions.define(definition)
+        self.serve_again(definition, app)
+
+    def serve_again(self, definition: StoreDefinition, app: str = "/") -> None:
         self.definitions.serve(app, definition)
         self.definitions.publish(self.backend, "dash")
 
@@ -188,3 +191,28 @@ def test_python_names_stores_of_this_process_of_others_and_of_none(here: Worker,
     there.find("sales")
     assert here.definitions.by_name("sales") == there.definitions.by_name("sales") == STORE
     assert here.definitions.by_name("other") == StoreDefinition("other", scope="session")
+
+
+def test_two_apps_of_one_process_keep_a_store_of_one_name_each_in_its_way(here: Worker, there: Worker) -> None:
+    open_to_all = StoreDefinition("sales", scope="app")
+    for worker in (here, there):
+        worker.definitions.define(STORE)
+        worker.definitions.define(open_to_all)
+    assert here.find("sales", "/one/") == open_to_all  # nobody knows better before a page was served
+    here.serve_again(STORE, "/one/")
+    here.serve_again(open_to_all, "/two/")
+    for _ in range(2):
+        assert here.find("sales", "/one/") == STORE
+        assert here.find("sales", "/two/") == open_to_all
+    there.definitions.renew()
+    assert there.find("sales", "/one/") == STORE
+    assert there.find("sales", "/two/") == open_to_all
+
+
+def test_a_store_that_is_made_anew_with_other_options_has_them_at_once(here: Worker) -> None:
+    here.serve(STORE)
+    changed = StoreDefinition("sales", scope="app")
+    here.definitions.define(changed)
+    assert here.find("sales") == changed
+    here.serve_again(changed)
+    assert here.find("sales") == changed
