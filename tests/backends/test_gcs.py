@@ -167,6 +167,19 @@ def test_a_large_value_goes_up_in_pieces_and_comes_down_in_ranges_at_once(server
     assert server.peak() > 1
 
 
+@pytest.mark.parametrize("trouble", [{"status": 503}, {"lost": True}], ids=["later", "lost"])
+@pytest.mark.parametrize("piece", ["first", "last"])
+def test_a_large_upload_goes_on_where_it_was_broken_off(server, backend, trouble, piece):
+    data = os.urandom(40 << 20)
+    waits = [] if piece == "first" else [{"on": "PUT /upload", "hang": 0, "times": 2}]
+    server.faults(*waits, {"on": "PUT /upload", **trouble})
+
+    etag = backend.put("a", BytesPayload(data), expect=ABSENT)
+
+    assert backend.get("a").etag == etag
+    assert content(backend, "a") == data
+
+
 def test_what_is_overwritten_while_it_is_read_is_never_mixed(server, backend):
     values = [bytes([number]) * (20 << 20) for number in range(4)]
     backend.put("a", BytesPayload(values[0]))
@@ -249,6 +262,46 @@ def test_a_write_whose_answer_is_lost_is_a_conflict_where_another_was_before(ser
     other.close()
 
 
+def test_a_large_upload_that_another_overtakes_is_a_conflict(server, backend):
+    etag = backend.put("a", small)
+    server.faults({"on": "PUT /upload", "hang": 0.5})
+
+    with ThreadPoolExecutor(1) as thread:
+        writing = thread.submit(backend.put, "a", BytesPayload(bytes(20 << 20)), expect=etag)
+        wait_until(lambda: any(request.startswith("PUT ") for request in server.requests()))
+        backend.put("a", BytesPayload(b"other"), expect=etag)
+
+    with pytest.raises(Conflict):
+        writing.result()
+    assert content(backend, "a") == b"other"
+
+
+UPDATE = """
+import dash_statemanager as dsm
+
+dsm.configure(backend="gcs", gcs_bucket="bucket", secret_key="the same for both")
+sys.stdin.readline()
+with dsm.ensure_session_context("someone"):
+    for _ in range(50):
+        dsm.update_store("count", lambda count: count + 1, default=0)
+"""
+
+
+def test_no_change_of_a_store_by_two_processes_is_lost(server, start, monkeypatch):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.endpoint)
+    programs = [start(UPDATE) for _ in range(2)]
+
+    for program in programs:
+        program.stdin.write("go\n")
+        program.stdin.flush()
+    for program in programs:
+        assert program.wait(60) == 0, program.stderr.read()
+
+    configure(backend="gcs", gcs_bucket=BUCKET, secret_key="the same for both")
+    with ensure_session_context("someone"):
+        assert get_store("count") == 100
+
+
 def test_heads_are_put_after_their_versions_and_not_after_a_conflict(server, backend):
     backend.put("head/2", small)
     server.requests()
@@ -326,8 +379,11 @@ def test_a_server_that_goes_on_saying_later_is_unavailable(server, backend, monk
         backend.put("a", small)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-@pytest.mark.parametrize("mode", ["refuse", "hang", "reset"])
+@pytest.mark.parametrize(
+    ("mode", "operation"),
+    [("refuse", name) for name in OPERATIONS]
+    + [(mode, name) for mode in ("hang", "reset") for name in ("get_many", "put", "put, large", "scan")],
+)
 def test_an_unreachable_server_is_unavailable_within_two_seconds(server, mode, operation):
     with Proxy(server.port) as proxy:
         backend = GcsBackend(BUCKET, endpoint=f"http://127.0.0.1:{proxy.port}", timeout=0.3)
@@ -336,7 +392,7 @@ def test_an_unreachable_server_is_unavailable_within_two_seconds(server, mode, o
         begun = time.monotonic()
 
         with pytest.raises(BackendUnavailable, match=f"gs://{BUCKET}"):
-            operation(backend)
+            OPERATIONS[operation](backend)
 
         assert time.monotonic() - begun < 2
         proxy.mode = "pass"
