@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 KEPT_SECONDS = 3600
-PREFIX = "dash-statemanager-benchmark/"
+NAMESPACE = "dash-statemanager-benchmark"
+PREFIX = f"{NAMESPACE}/"
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,7 @@ class ExtensionsRedis(Extensions):
     label = "dash-extensions, Redis"
 
     def missing(self, place: Place) -> str | None:
-        if not find_spec("redis"):
-            return "pip install redis"
-        return super().missing(place) or no_server(place.redis)
+        return super().missing(place) or no_redis(place.redis)
 
     def backend(self, place: Place) -> Any:
         from dash_extensions.enrich import RedisBackend
@@ -174,11 +173,7 @@ class ExtensionsRedis(Extensions):
         return RedisBackend(host=Redis.from_url(place.redis), key_prefix=PREFIX, default_timeout=KEPT_SECONDS)
 
     def tidy(self, place: Place) -> None:
-        from redis import Redis
-
-        with Redis.from_url(place.redis) as client:
-            for key in client.scan_iter(match=f"{PREFIX}*"):
-                client.delete(key)
+        delete(place.redis, f"{PREFIX}*")
 
 
 class Server(Peer):
@@ -215,6 +210,18 @@ class ServerSqlite(Server):
     settings: ClassVar[dict[str, Any]] = {"backend": "database", "database_url": "sqlite:///{folder}/state.db"}
 
 
+class ServerRedis(Server):
+    name = "redis"
+    label = "ServerStore, Redis"
+    settings: ClassVar[dict[str, Any]] = {"backend": "redis", "redis_url": "{redis}", "namespace": NAMESPACE}
+
+    def missing(self, place: Place) -> str | None:
+        return no_redis(place.redis)
+
+    def tidy(self, place: Place) -> None:
+        delete(place.redis, f"*{{{NAMESPACE}/*")
+
+
 def dash_app(kind: Any = None, **options: Any) -> Any:
     """A Dash app that runs callbacks as `pip install dash` does: where `dash[async]` is there it adds an event loop."""
     from dash import Dash
@@ -224,8 +231,19 @@ def dash_app(kind: Any = None, **options: Any) -> Any:
     return (kind or Dash)(__name__, **options)
 
 
-def no_server(url: str) -> str | None:
-    """Where no server answers: what to do."""
+def delete(url: str, pattern: str) -> None:
+    """Deletes what a peer left in Redis."""
+    from redis import Redis
+
+    with Redis.from_url(url) as client:
+        for name in client.scan_iter(match=pattern):
+            client.delete(name)
+
+
+def no_redis(url: str) -> str | None:
+    """Where there is no Redis, or no client for it: what to do."""
+    if not find_spec("redis"):
+        return "pip install redis"
     parsed = urlsplit(url)
     try:
         socket.create_connection((parsed.hostname or "localhost", parsed.port or 6379), timeout=1).close()
@@ -244,6 +262,7 @@ PEERS: dict[str, Peer] = {
         ExtensionsRedis(),
         ServerMemory(),
         ServerSqlite(),
+        ServerRedis(),
     )
 }
 FLOOR = GlobalDict.name

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from statistics import median
 
 from .measure import ELSEWHERE, NOTHING, READ, WRITE, Results, difference, ratio
-from .peers import FLOOR, PEERS, ExtensionsFiles, PlainStore, ServerMemory, ServerSqlite
+from .peers import FLOOR, PEERS, ExtensionsFiles, ExtensionsRedis, PlainStore, ServerMemory, ServerRedis, ServerSqlite
 from .values import SIZES, Size
 
 PLAIN, FILES, MEMORY, SQLITE = PlainStore.name, ExtensionsFiles.name, ServerMemory.name, ServerSqlite.name
+REDIS, OTHER_REDIS = ServerRedis.name, ExtensionsRedis.name
 STORES = (MEMORY, SQLITE)
+IN_PROCESS = {"keys": {MEMORY: 0.1, SQLITE: 0.6, REDIS: 0.4}, "sixteen": {MEMORY: 1.0, SQLITE: 2.0}}
+"""Milliseconds more than with plain `dcc.Store`."""
 MILLI, MICRO, MEGA = 1e-3, 1e-6, 1e6
 
 
@@ -57,13 +60,16 @@ def _targets_of(results: Results, size: Size) -> Iterator[Target]:
         yield _first_read(results, size)
         yield _peak(results, size, MEMORY, "+10 MB", 10 * MEGA)
         yield _peak(results, size, SQLITE, "+1.3x the payload", 1.3 * size.nbytes)
+        yield _over_other_redis(results, size, WRITE, 0.7)
+        yield _over_floor(results, size, REDIS, READ, 1.3)
+        yield _over_other_redis(results, size, ELSEWHERE, 0.4)
+        yield _peak(results, size, REDIS, "+2x the payload", 2 * size.nbytes)
     else:
-        limits = {"keys": (0.1, 0.6), "sixteen": (1.0, 2.0)}[size.name]
-        for store, limit in zip(STORES, limits, strict=True):
+        for store, limit in IN_PROCESS[size.name].items():
             yield from (_over_plain(results, size, store, operation, limit) for operation in (WRITE, READ))
-    yield from (_reference(results, size, store) for store in STORES)
+    yield from (_reference(results, size, store) for store in (*STORES, REDIS))
     if size.stores == 1:
-        yield from (_wire(results, size, store) for store in STORES)
+        yield from (_wire(results, size, store) for store in (*STORES, REDIS))
 
 
 def _over_floor(results: Results, size: Size, store: str, operation: str, limit: float) -> Target:
@@ -74,6 +80,11 @@ def _over_floor(results: Results, size: Size, store: str, operation: str, limit:
 def _over_files(results: Results, size: Size) -> Target:
     measured = ratio(*(results.seconds(size.name, peer, WRITE) for peer in (SQLITE, FILES)))
     return Target(f"{size.label}: {SQLITE}, write", "1x dash-extensions files", 1.0, measured)
+
+
+def _over_other_redis(results: Results, size: Size, operation: str, limit: float) -> Target:
+    measured = ratio(*(results.seconds(size.name, peer, operation) for peer in (REDIS, OTHER_REDIS)))
+    return Target(f"{size.label}: {REDIS}, {operation}", f"{limit:g}x dash-extensions Redis", limit, measured)
 
 
 def _first_read(results: Results, size: Size) -> Target:
