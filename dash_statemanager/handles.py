@@ -42,7 +42,7 @@ class Stored(Generic[T]):
 
     @cached_property
     def value(self) -> T:
-        """All of it: what a callback gets without a handle. Read once, and then the same object."""
+        """The whole value, as a callback gets it without a handle; read once, and then the same object."""
         return self._read()
 
     @cached_property

@@ -53,7 +53,8 @@ def as_arrow(table: Any) -> Any:
 
     try:
         if hasattr(table, "iloc"):
-            return pa.Table.from_pandas(table.set_axis(map(str, table.columns), axis=1), preserve_index=False)
+            named = table.set_axis(map(str, table.columns), axis=1)
+            return pa.Table.from_pandas(named, preserve_index=False, nthreads=1)  # we are a thread of polars
         return table.to_arrow() if hasattr(table, "to_arrow") else table
     except (pa.ArrowException, ValueError, TypeError) as exc:
         raise CodecError(

@@ -42,10 +42,10 @@ html_theme_options = {
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(collections\.abc|concurrent|contextlib|dash|datetime|flask|pandas|pathlib|plotly|polars|pyarrow)\..*",
+        r"(collections\.abc|concurrent|contextlib|dash|datetime|duckdb|flask|pandas|pathlib|plotly|polars|pyarrow)\..*",
     ),
     (r"py:.*", r"dash_statemanager\.(\w+\.)*_\w+"),
-    (r"py:.*", r"Path|P|dash_statemanager\.decorators\.[PR]"),
+    (r"py:.*", r"Path|P|dash_statemanager\.decorators\.[PR]|dash_statemanager\.handles\.T"),
     (r"py:.*", r"(pydantic|pydantic_settings|sqlalchemy|werkzeug)\..*"),
 ]
 

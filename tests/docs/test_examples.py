@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 import dash_statemanager as dsm
 
@@ -98,6 +99,17 @@ def test_a_clientside_callback_reads_a_table_that_is_on_the_server(example: Load
     dash_duo.wait_for_text_to_equal("#highest", "nothing yet")
     dash_duo.find_element("#measure").click()
     dash_duo.wait_for_text_to_equal("#highest", "24 °C")
+
+
+def test_a_large_table_is_read_page_by_page(example: Load, dash_duo: Any) -> None:
+    dash_duo.start_server(example("lazy").app)
+    dash_duo.wait_for_text_to_equal("#rows", "nothing yet")
+    dash_duo.find_element("#measure").click()
+    dash_duo.wait_for_text_to_equal("#warmest", "7,213 minutes were warm")
+    dash_duo.find_element("#page").send_keys(Keys.END, Keys.BACKSPACE, "7")
+    dash_duo.wait_for_contains_text("#rows", "79")
+    assert len(dash_duo.find_element("#rows").text.splitlines()) == 11
+    assert dash_duo.get_logs() == []
 
 
 def test_an_app_on_fastapi_counts_flights(example: Load, dash_duo: Any) -> None:
