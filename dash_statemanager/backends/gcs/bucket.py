@@ -193,7 +193,10 @@ class Bucket:
             return [work(thing) for thing in things]
         with told(self.name, ""):
             pool = self._open().pool
-        futures = [pool.submit(work, thing) for thing in things]
+        try:
+            futures = [pool.submit(work, thing) for thing in things]
+        except RuntimeError as exc:
+            raise BackendUnavailable(f"gs://{self.name} is being closed: {exc}") from exc
         wait(futures)
         return [future.result() for future in futures]
 
