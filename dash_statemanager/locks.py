@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from hashlib import blake2b
 
 from .backends.base import ABSENT, Backend, BytesPayload, Entry, Put
-from .errors import BackendError, Conflict, LockLost, LockTimeout
+from .errors import BackendBusy, BackendError, Conflict, LockLost, LockTimeout
 
 logger = logging.getLogger("dash_statemanager")
 
@@ -149,6 +149,8 @@ class Lock:
     def _take(self) -> str | None:
         try:
             return self._locks._take(self.key, self._token, self._lease)
+        except BackendBusy:  # with whoever has it
+            return None
         except BackendError:  # nobody knows whether it was taken before the answer was lost
             _start(self._free_later)
             raise

@@ -13,7 +13,7 @@ from dash_statemanager.config import load
 from dash_statemanager.errors import BackendUnavailable
 from dash_statemanager.manager import StateManager
 
-LEASE = 0.6
+LEASE = 1.5
 
 
 def count(manager: StateManager, mine: str, times: str) -> None:
@@ -33,7 +33,7 @@ def hold(manager: StateManager, locks: str) -> None:
                 with manager.locks.lock(f"door-{number}", lease=LEASE, timeout=10):
                     while True:
                         manager.set_store_data(f"store-{number}", ["holder", time.time()])
-                        time.sleep(0.05)
+                        time.sleep(0.5)
             except (LockLost, BackendUnavailable):
                 lost[number] = 1
 

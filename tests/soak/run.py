@@ -42,6 +42,8 @@ VISIT = 60
 """Clicks after which a user closes the browser and another comes."""
 TTL, PRUNE = 90, 15
 """Seconds that values live after their last use, and between prunes: short, so that all evens out in minutes."""
+CACHE = 16 << 20
+"""Bytes of each worker's cache: small, so that it is soon full."""
 GROWTH = 1.15
 """What the last third of the time may have more than the middle third."""
 
@@ -126,7 +128,7 @@ def _merged(held: Any, sent: Any) -> Any:
 def workers(settings: Mapping[str, Any], log: Path) -> Iterator[tuple[str, int]]:
     """The app behind gunicorn: its address and the id of its parent process."""
     port = free_port()
-    environ = {f"STATE_{name.upper()}": str(value) for name, value in settings.items()}
+    environ = {f"STATE_{name.upper()}": str(value) for name, value in settings.items()} | {"STATE_SECRET_KEY": "soak"}
     command = [sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), "--threads", str(THREADS)]
     command += ["--preload", "--log-level", "warning", "--bind", f"127.0.0.1:{port}", "tests.soak.app:server"]
     with log.open("wb") as output:
@@ -157,7 +159,7 @@ def soak(name: str, minutes: float, folder: Path) -> int:
     """Runs one soak, prints its table, and returns how many bounds were broken."""
     place = SERVERS[name](folder)
     place.start()
-    settings = {**place.settings(), "ttl_default": TTL, "prune_interval": PRUNE, "secret_key": "soak"}
+    settings = {**place.settings(), "ttl_default": TTL, "prune_interval": PRUNE, "cache_bytes": CACHE}
     samples: list[Sample] = []
     counts: Counter[str] = Counter()
     ended = threading.Event()
