@@ -90,6 +90,11 @@ class GcsBackend(Backend, Purges):
             if stat.alive(now)
         }
 
+    def sizes(self, keys: Iterable[str]) -> dict[str, int]:
+        """Sizes by key, from what the bucket tells of its objects."""
+        stats, now = self._bucket.map(self._bucket.stat, list(dict.fromkeys(keys))), self._clock()
+        return {stat.key: stat.nbytes for stat in stats if stat is not None and stat.alive(now)}
+
     def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
         parts, codec = payload.parts(), getattr(payload, "codec", "bytes")
         match = self._generation(key, expect)
