@@ -15,6 +15,7 @@ import pytest
 from dash import _callback
 
 import dash_statemanager
+from tests.servers import databases, redis
 
 FULL = os.environ.get("HYPOTHESIS_PROFILE") == "ci" or os.environ.get("CI", "").lower() in ("1", "true")
 """Whether counts that a promise names are run in full; elsewhere a tenth has to do."""
@@ -26,10 +27,17 @@ def many() -> Callable[[int], int]:
     return lambda count: count if FULL else count // 10
 
 
+PLACES: dict[str, Callable[[], dict[str, str]]] = {
+    "redis": lambda: {"backend": "redis", "redis_url": redis.url(), "namespace": f"test-{os.urandom(8).hex()}"},
+    "postgresql": lambda: {"backend": "database", "database_url": databases.postgresql()},
+}
+"""Backends that need more than their name."""
+
+
 @pytest.fixture(params=["memory", "database"])
 def backend(request: pytest.FixtureRequest) -> str:
     """Configures each backend in turn."""
-    dash_statemanager.configure(backend=request.param)
+    dash_statemanager.configure(**PLACES.get(request.param, lambda: {"backend": request.param})())
     return str(request.param)
 
 

@@ -22,7 +22,7 @@ TOPICS = (arguments, values, patterns, changes, contexts, registrations, origins
 """Their import fills the table of features."""
 
 
-@pytest.mark.parametrize("backend", ["memory", "database", "client"], indirect=True)
+@pytest.mark.parametrize("backend", ["memory", "database", "client", "redis", "postgresql"], indirect=True)
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_feature_gives_the_same_as_with_a_plain_store(name: str, backend: str) -> None:
     ours, seen_by_ours = visited(FEATURES[name], ServerStore, "/")
