@@ -19,10 +19,9 @@ from typing import Any
 import psycopg
 
 from .base import Server
-from .rooms import SmallDisk
+from .rooms import Disk
 
 PASSWORD = "let-me-in"
-DISK = 96
 SETTINGS = {
     "fsync": "off",
     "shared_buffers": "32MB",
@@ -112,8 +111,8 @@ class PostgreSQL(Server):
         self._end(signal.SIGINT)
 
     @cached_property
-    def _disk(self) -> SmallDisk:
-        return SmallDisk(self._small, DISK, f"mode=700,uid={_owner().pw_uid}")
+    def _disk(self) -> Disk:
+        return Disk(self._small, f"mode=700,uid={_owner().pw_uid}")
 
     def _create(self) -> None:
         for folder in (self._data, self._small):

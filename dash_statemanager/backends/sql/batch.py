@@ -8,29 +8,34 @@ from typing import Any
 
 __all__ = ["Batch"]
 
-MOST = 1 << 20
-
 
 class Batch(ABC):
     """A cursor for a transaction: its statements reach the server together, in one round trip.
 
-    They are sent when rows are asked for, when they have come to a megabyte, and at the end.
+    They are sent when rows are asked for, when there are enough of them, and at the end.
+
+    Args:
+        most: Bytes that may travel together; a larger statement travels alone.
 
     Attributes:
         nbytes: How much has been sent so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.nbytes = 0
+        self._most = most
         self._pending: list[tuple[str, Any]] = []
         self._weight = 0
         self._rows: Sequence[Any] = ()
 
     def execute(self, sql: str, params: Any = ()) -> None:
         """Takes the statement; an error of it may come with a later call."""
+        weight = len(sql) + sum(map(_weight, params.values() if isinstance(params, Mapping) else params))
+        if self._weight + weight > self._most:
+            self.flush()
         self._pending.append((sql, params))
-        self._weight += sum(map(_weight, params.values() if isinstance(params, Mapping) else params))
-        if self._weight > MOST:
+        self._weight += weight
+        if weight > self._most:
             self.flush()
 
     def executemany(self, sql: str, rows: Iterable[Any]) -> None:

@@ -76,8 +76,8 @@ class MariadbDialect(ServerDialect):
         """After a deadlock."""
         return self.code(exc) == str(ER.LOCK_DEADLOCK)
 
-    def batch(self, connection: Any) -> Batch:
-        return _Statements(connection.driver_connection)
+    def batch(self, connection: Any, most: int) -> Batch:
+        return _Statements(connection.driver_connection, most)
 
     def be_patient(self, connection: Any, seconds: float) -> None:
         connection.driver_connection.patience = seconds
@@ -182,8 +182,8 @@ def _open(path: str, timeout: float) -> socket.socket:
 class _Statements(Batch):
     """Several statements in one text."""
 
-    def __init__(self, connection: _Connection) -> None:
-        super().__init__()
+    def __init__(self, connection: _Connection, most: int) -> None:
+        super().__init__(most)
         self._connection = connection
 
     def _send(self, statements: Sequence[tuple[str, Any]]) -> Sequence[Any]:

@@ -76,8 +76,8 @@ class PostgresqlDialect(ServerDialect):
         """Payloads come as they are, not in hexadecimal."""
         return connection.cursor(binary=True)
 
-    def batch(self, connection: Any) -> Batch:
-        return _Pipeline(connection.driver_connection)
+    def batch(self, connection: Any, most: int) -> Batch:
+        return _Pipeline(connection.driver_connection, most)
 
     def be_patient(self, connection: Any, seconds: float) -> None:
         connection.driver_connection.patience = seconds
@@ -146,8 +146,8 @@ class _Connection(psycopg.Connection[Any]):
 class _Pipeline(Batch):
     """Statements in psycopg's pipeline mode."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        super().__init__()
+    def __init__(self, connection: psycopg.Connection[Any], most: int) -> None:
+        super().__init__(most)
         self._connection = connection
 
     def _send(self, statements: Sequence[tuple[Any, Any]]) -> Sequence[Any]:

@@ -19,6 +19,7 @@ from .statements import SCHEMA_VERSION, metadata, schema
 
 __all__ = ["Meaning", "ServerDialect"]
 
+TOGETHER = 1 << 20
 RATE = 16 << 20
 """Bytes a second that even a slow disk takes: so much longer a large transaction may be silent."""
 Meaning = Callable[["ServerDialect", str], BackendError]
@@ -66,8 +67,8 @@ class ServerDialect(Dialect):
         """The file descriptor of the connection's socket."""
 
     @abstractmethod
-    def batch(self, connection: Any) -> Batch:
-        """A cursor that sends statements together."""
+    def batch(self, connection: Any, most: int) -> Batch:
+        """A cursor that sends statements together, up to that many bytes."""
 
     @abstractmethod
     def be_patient(self, connection: Any, seconds: float) -> None:
@@ -105,7 +106,7 @@ class ServerDialect(Dialect):
 
     def begin(self, connection: Any) -> Batch:
         """Takes a BEGIN along with the first statements."""
-        batch = self.batch(connection)
+        batch = self.batch(connection, min(TOGETHER, self.chunk))
         batch.execute("BEGIN")
         return batch
 
