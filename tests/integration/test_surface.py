@@ -201,6 +201,42 @@ def test_a_cell_of_a_notebook_that_runs_again_goes_on_with_the_values(backend: s
     assert page_again.get("out", "children") == "second None"  # the options are those of the last run
 
 
+NOTEBOOK = """
+import json, sys
+from pathlib import Path
+import nbformat
+from nbclient import NotebookClient
+
+_, page, address = sys.argv
+port = address.rstrip("/").rpartition(":")[2]
+show, look = Path(page).read_text().split("# %% What the app has just chosen")
+show = show.replace('jupyter_mode="inline"', f'jupyter_mode="inline", port={port}')
+visit = '''
+import requests
+browser = requests.Session()
+browser.get("ADDRESS", headers={"Accept": "text/html"})
+body = {
+    "output": "chosen.data", "outputs": {"id": "chosen", "property": "data"}, "changedPropIds": ["airport.value"],
+    "inputs": [{"id": "airport", "property": "value", "value": "AIRPORT"}],
+}
+print(browser.post("ADDRESS_dash-update-component", json=body).json()["response"]["chosen"]["data"].keys())
+'''.replace("ADDRESS", address)
+cells = [show, visit.replace("AIRPORT", "LGA"), "# " + look, "print(chosen()['origin'][0])"]
+cells += [show, visit.replace("AIRPORT", "JFK"), "print(chosen()['origin'][0])"]
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+print(json.dumps([output["text"].strip() for cell in notebook.cells for output in cell.outputs if "text" in output]))
+"""
+
+
+def test_the_documented_notebook_in_a_real_kernel(script: Script) -> None:
+    pytest.importorskip("nbclient")
+    page = Path(__file__).parents[2] / "docs" / "examples" / "notebook.py"
+    printed = json.loads(script(NOTEBOOK, str(page), f"http://127.0.0.1:{free_port()}/").splitlines()[-1])
+    keys = "dict_keys(['__store__'])"
+    assert [text for text in printed if text] == [keys, "LGA", keys, "JFK"]
+
+
 # -- other libraries
 
 PROXY = """
