@@ -198,8 +198,12 @@ class GcsBackend(Backend, Purges):
         return self._put_in_order(puts) if twice else self._bucket.map(self._put, puts)
 
     def _delete(self, key: str) -> bool:
-        stat = self._bucket.stat(key)
-        return stat is not None and self._bucket.remove(key) and stat.alive(self._clock())
+        _, expires_at = self._expiries.pop(key, ("", 0.0))
+        alive = _is_ahead(expires_at, self._clock())
+        if not alive:  # or unknown here
+            stat = self._bucket.stat(key)
+            alive = stat is not None and stat.alive(self._clock())
+        return self._bucket.remove(key) and alive
 
     def _remove(self, stat: Stat) -> bool:
         try:
