@@ -118,12 +118,13 @@ def test_a_cold_read_is_one_command(warm, client):
     assert sent(client, lambda: warm.delete("dash/scope/1", "dash/scope/2")) == {"evalsha": 1}
 
 
-def test_a_large_payload_is_written_in_one_pipeline_and_read_in_two(warm, client):
-    value = payload(20 * MEGABYTE)
+def test_a_large_payload_is_written_in_one_pipeline_and_read_in_a_few_commands(warm, client):
+    value = payload(40 * MEGABYTE)
 
     written = calls(client, lambda: warm.put(KEY, value))
-    assert (written["set"], written["evalsha"]) == (3 + 1, 1)
-    assert calls(client, lambda: warm.get(KEY)) == {"mget": 2}
+    assert (written["set"], written["evalsha"]) == (5 + 1, 1)
+    assert calls(client, lambda: warm.get(KEY)) == {"mget": 1 + 2}
+    assert warm.get(KEY).payload.buffer == value.buffer
 
 
 def test_a_script_that_the_server_forgot_is_sent_again(warm, client):

@@ -23,6 +23,8 @@ log = logging.getLogger("dash_statemanager")
 
 UPLOAD = 600_000
 """Milliseconds after which the chunks of an upload that was given up are gone."""
+AT_ONCE = 4
+"""Chunks that are read in one round trip: the server holds a copy of them until they are sent."""
 PAGE = 1000
 ATTEMPTS = 10
 
@@ -65,7 +67,7 @@ class RedisBackend(Backend):
         return cls(settings.redis_url, clock, pool_size=settings.pool_size, timeout=settings.timeout)
 
     def get(self, key: str) -> Entry | None:
-        """The entry, in one round trip, or in two where the payload is in chunks.
+        """The entry, in one round trip, and one more for each 32 MiB of a large payload.
 
         Raises:
             BackendFormatError: Redis holds something else there.
@@ -190,8 +192,13 @@ class RedisBackend(Backend):
 
     def _chunks(self, place: int, name: str, head: Head) -> Buffer | None:
         whole = memoryview(bytearray(head.nbytes))
-        chunks = self._servers.run(place, [("MGET", *head.chunk_names(name))], into=whole)[-1]
-        return None if None in chunks else whole.toreadonly()
+        end = 0
+        for names in _pages(head.chunk_names(name), AT_ONCE):
+            chunks = self._servers.run(place, [("MGET", *names)], into=whole[end:])[-1]
+            if None in chunks:
+                return None
+            end += sum(map(len, chunks))
+        return whole.toreadonly()
 
     def _heads(self, place: int, names: Sequence[str]) -> dict[str, Head]:
         now = self._clock()
