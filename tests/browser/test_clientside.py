@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from dash import ALL, ClientsideFunction, Dash, Input, Output, Patch, State, clientside_callback, dcc, html
 
-from dash_statemanager import ServerStore
+from dash_statemanager import ServerStore, configure
 
 pytestmark = pytest.mark.browser
 
@@ -261,4 +261,60 @@ def test_a_sealed_store_refuses_code_in_the_browser_in_the_console_and_in_the_lo
     dash_duo.find_element("#nothing").click()
     dash_duo.find_element("#clear").click()
     dash_duo.wait_for_text_to_equal("#out", "")
+    assert dash_duo.get_logs() == []
+
+
+def test_values_that_travel_are_read_written_and_patched_alike(dash_duo: Any) -> None:
+    configure(backend="client", secret_key="a secret")
+    app = Dash(__name__)
+    names = ("grow", "append", "push", "rows", "log")
+    app.layout = html.Div(
+        [
+            ServerStore(id="frame"),
+            ServerStore(id="list", data=["first"]),
+            *(html.Button(name, id=name) for name in names[:3]),
+            *(html.Div(id=name) for name in names[3:]),
+            html.Div(id="python"),
+        ]
+    )
+
+    @app.callback(Output("frame", "data"), Input("grow", "n_clicks"), prevent_initial_call=True)
+    def grow(n: int) -> pd.DataFrame:
+        return pd.DataFrame({"x": range(n)})
+
+    @app.callback(Output("list", "data"), Input("append", "n_clicks"), prevent_initial_call=True)
+    def append(n: int) -> Patch:
+        patch = Patch()
+        patch.append(f"python {n}")
+        return patch
+
+    @app.callback(Output("python", "children"), Input("list", "data"), Input("frame", "data"))
+    def show(items: list[str], frame: pd.DataFrame | None) -> str:
+        return f"{items} {None if frame is None else len(frame)}"
+
+    app.clientside_callback(
+        """function (n) {
+            dash_clientside.set_props('list', {data: ['browser ' + n]});
+            return dash_clientside.no_update;
+        }""",
+        Output("push", "title"),
+        Input("push", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    for store, out in (("frame", "rows"), ("list", "log")):
+        app.clientside_callback(
+            "function (data) { return JSON.stringify(data); }", Output(out, "children"), Input(store, "data")
+        )
+    dash_duo.start_server(app)
+    dash_duo.wait_for_text_to_equal("#log", '["first"]')
+    assert requests(dash_duo) == []
+    dash_duo.find_element("#grow").click()
+    dash_duo.wait_for_text_to_equal("#rows", '[{"x":0}]')
+    dash_duo.find_element("#append").click()
+    dash_duo.wait_for_text_to_equal("#log", '["first","python 1"]')
+    dash_duo.wait_for_text_to_equal("#python", "['first', 'python 1'] 1")
+    dash_duo.find_element("#push").click()
+    dash_duo.wait_for_text_to_equal("#log", '["browser 1"]')
+    dash_duo.find_element("#append").click()
+    dash_duo.wait_for_text_to_equal("#python", "['browser 1', 'python 2'] 1")
     assert dash_duo.get_logs() == []

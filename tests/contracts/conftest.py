@@ -14,6 +14,7 @@ import pytest
 
 from dash_statemanager.backends.base import Backend, Purges
 from dash_statemanager.backends.breaker import Breaker
+from dash_statemanager.backends.client import ClientBackend
 from dash_statemanager.backends.encrypted import Encrypted
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
@@ -125,6 +126,7 @@ def redis_cache(folder: Path) -> dict[str, object]:
 
 CASES = [
     Case("memory", lambda folder, clock: MemoryBackend(clock), shared=False),
+    Case("client", lambda folder, clock: ClientBackend(clock), shared=False),
     Case("sqlite", sqlite),
     Case("postgresql", database(databases.postgresql)),
     Case("mariadb", database(databases.mariadb)),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable
 from http.cookies import Morsel, SimpleCookie
+from pathlib import Path
 from typing import Any
 
 import dash
@@ -237,6 +239,28 @@ def test_two_browsers_hold_different_sessions() -> None:
     pages[1].change("b", data=pages[0].get("b"))
     assert pages[1].get("out", "children") == "initial None"
     assert pages[0].get("out", "children") == "initial [0]"
+
+
+# -- secrets
+
+
+def test_nothing_that_is_kept_or_logged_is_a_usable_session_or_reference(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    configure(backend="database", database_url=f"sqlite:///{tmp_path / 'kept.db'}", secret_key="the secret")
+    app = make_app()
+    page = Page(app.server.test_client()).open()
+    for n in range(3):
+        page.change("go", n_clicks=n)
+    stranger = Page(app.server.test_client()).open()
+    stranger.change("b", data=page.get("b"))
+    get_state_manager().close()
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()) + caplog.text.encode()
+    [name] = get_state_manager().cookies.names
+    cookie = page.client.get_cookie(name).value
+    for secret in (session_of(page.client), cookie, page.get("b")["__store__"], "the secret"):
+        assert secret.encode() not in kept
 
 
 # -- without cookies
