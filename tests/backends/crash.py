@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from dash_statemanager.backends.base import Backend, Put
 from dash_statemanager.backends.sql import SqlBackend
+from dash_statemanager.backends.sql.dialect import Dialect
 
 KEYS = [f"k/{number:02}" for number in range(16)]
 SIZES = [20, 1_000, 60_000, 300_000, 300_001, 1_000_000]
@@ -74,6 +75,7 @@ def do(write: Write, backend: Backend) -> None:
 
 
 def write_until_killed(url: str, number: int) -> None:
+    Dialect.chunk = 100_000  # where values are split, most of these are
     backend = SqlBackend(url)
     while True:
         do(history(number), backend)
@@ -83,9 +85,9 @@ def write_until_killed(url: str, number: int) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    SqlBackend("sqlite:///nowhere.db")  # opens nothing, but imports what the writers need
     for line in sys.stdin:
         url, first = line.split()
+        SqlBackend(url)  # opens nothing, but imports what the writers need
         pid = os.fork()
         if pid == 0:
             write_until_killed(url, int(first))

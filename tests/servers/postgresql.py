@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from .base import Server
+from .base import Server, wait_until
 from .rooms import Disk
 
 PASSWORD = "let-me-in"
@@ -110,6 +110,12 @@ class PostgreSQL(Server):
         """Ends it in order, without waiting for its clients to leave."""
         self._end(signal.SIGINT)
 
+    def kill(self) -> None:
+        """Ends it and waits for its processes, too: a new one refuses to start beside them."""
+        children = _children(self._process.pid) if self._process else []
+        super().kill()
+        wait_until(lambda: not any(map(_runs, children)))
+
     @cached_property
     def _disk(self) -> Disk:
         return Disk(self._small, f"mode=700,uid={_owner().pw_uid}")
@@ -152,3 +158,10 @@ def _owner() -> pwd.struct_passwd:
 
 def _children(pid: int) -> list[int]:
     return [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
