@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from abc import ABC, abstractmethod
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from inspect import signature
@@ -39,8 +41,8 @@ class Peer(ABC):
         most_rows: The longest frame for which it is of any use.
     """
 
-    name: ClassVar[str]
-    label: ClassVar[str]
+    name: str
+    label: str
     shared: ClassVar[bool] = True
     most_rows: ClassVar[int] = 10_000_000
 
@@ -179,7 +181,7 @@ class ExtensionsRedis(Extensions):
 class Server(Peer):
     """`ServerStore` with some settings."""
 
-    settings: ClassVar[dict[str, Any]]
+    settings: dict[str, Any]
 
     def app(self, place: Place) -> Any:
         import dash_statemanager
@@ -220,6 +222,34 @@ class ServerRedis(Server):
 
     def tidy(self, place: Place) -> None:
         delete(place.redis, f"*{{{NAMESPACE}/*")
+
+
+class ServerSql(Server):
+    """A database server: that of an environment variable of the tests, else a local one."""
+
+    def __init__(self, name: str, label: str, variable: str, default: str) -> None:
+        self.name, self.label = name, label
+        url = os.environ.get(variable, default)
+        self.settings = {"backend": "database", "database_url": url, "namespace": NAMESPACE}
+
+    def missing(self, place: Place) -> str | None:
+        try:
+            with self._backend() as backend:
+                backend.ping()
+        except Exception as exc:
+            return str(exc)
+        return None
+
+    def tidy(self, place: Place) -> None:
+        with self._backend() as backend:
+            keys = [row.key for row in backend.scan(f"{NAMESPACE}/")]
+            for first in range(0, len(keys), 500):
+                backend.delete(*keys[first : first + 500])
+
+    def _backend(self) -> Any:
+        from dash_statemanager.backends.sql import SqlBackend
+
+        return closing(SqlBackend(self.settings["database_url"]))
 
 
 def dash_app(kind: Any = None, **options: Any) -> Any:
@@ -263,6 +293,15 @@ PEERS: dict[str, Peer] = {
         ServerMemory(),
         ServerSqlite(),
         ServerRedis(),
+        ServerSql(
+            "postgresql",
+            "ServerStore, PostgreSQL",
+            "STATE_TEST_POSTGRESQL_URL",
+            "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
+        ),
+        ServerSql(
+            "mariadb", "ServerStore, MariaDB", "STATE_TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"
+        ),
     )
 }
 FLOOR = GlobalDict.name
