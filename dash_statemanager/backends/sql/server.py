@@ -161,7 +161,7 @@ def refused(dialect: ServerDialect, text: str) -> BackendError:
 def overcrowded(dialect: ServerDialect, text: str) -> BackendError:
     """It has no connection left for us."""
     remedy = "Lower STATE_POOL_SIZE, which counts for every process, or raise max_connections of the server"
-    return BackendUnavailable(f"{dialect.location} has too many connections: {text}", remedy)
+    return BackendBusy(f"{dialect.location} has too many connections: {text}", remedy)
 
 
 def full(dialect: ServerDialect, text: str) -> BackendError:
