@@ -18,10 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from redis import Redis
 
+from dash_statemanager.backends import open_backend
 from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
 from dash_statemanager.backends.redis import RedisBackend
+from dash_statemanager.config import Settings
 from dash_statemanager.errors import BackendError, BackendFormatError, BackendUnavailable, ConfigError, Conflict
-from tests.conftest import missing
+from tests.conftest import ROOT, missing
 from tests.servers.base import wait_until
 from tests.servers.redis import PASSWORD, RedisServer
 
@@ -330,6 +332,29 @@ def test_a_url_names_its_servers(url, location):
     assert RedisBackend(url)._servers.location == location
 
 
+def test_it_is_opened_by_its_name(url):
+    backend = open_backend(Settings(backend="redis", redis_url=url), clock=lambda: 100.0)
+
+    backend.put(KEY, payload(1), ttl=5)
+
+    assert backend.name == "redis"
+    assert backend.get(KEY).expires_at == 105.0
+    backend.close()
+
+
+def test_without_redis_py_the_error_is_the_command_to_get_it(run):
+    code = """
+from dash_statemanager.backends import open_backend
+from dash_statemanager.config import Settings
+sys.modules["redis"] = None
+try:
+    open_backend(Settings(backend="redis"))
+except MissingExtra as exc:
+    print(exc)
+"""
+    assert "pip install 'dash-statemanager[redis]'" in run(code)
+
+
 def test_nothing_is_open_before_the_first_operation(run, url):
     code = """
 from dash_statemanager.backends.redis import RedisBackend
@@ -456,6 +481,7 @@ def test_a_user_needs_few_commands_and_only_the_keys_of_its_namespace(client, se
     client.execute_command("ACL SETUSER", *user, *COMMANDS.split())
     backend = RedisBackend(f"redis://app:pass%20word%2F%40@127.0.0.1:{server.port}/0")
 
+    assert COMMANDS in (ROOT / "docs" / "how-to" / "redis.md").read_text(encoding="utf-8")
     for size in (10, 100_000, 9 * MEGABYTE):
         etag = backend.put(KEY, payload(size), 60)
         backend.put_many([Put(KEY, payload(size), None, etag)], delete=["dash/scope/old"])

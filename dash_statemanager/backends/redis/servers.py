@@ -142,8 +142,8 @@ class Servers:
                 commands = [spell_out(command) for command in commands]
             except REFUSED:
                 raise
-            except MOVED:
-                topology.forget()
+            except MOVED as exc:
+                topology.forget(getattr(exc, "node_addr", None))
                 moves += 1
                 if moves > MOVES or patience.is_over:
                     raise

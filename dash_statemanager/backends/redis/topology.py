@@ -23,6 +23,8 @@ from .url import Address, Target
 __all__ = ["Topology", "open_topology"]
 
 READ_SIZE = 1 << 16
+UNBOUNDED = 1 << 16
+"""Connections of a pool: who uses it counts them."""
 UNCOPIED = 6000
 """Size in bytes from which an argument is sent as it is, and not joined with others before."""
 NOTHING = "dash-statemanager-nothing"
@@ -60,8 +62,12 @@ class Topology(ABC):
     def at(self, address: Address) -> redis.Redis:
         """The server at an address."""
 
-    def forget(self) -> None:
-        """What was known seems to be wrong: closes idle connections and asks again before the next command."""
+    def forget(self, knows_better: Address | None = None) -> None:
+        """What was known seems to be wrong: closes idle connections and asks again before the next command.
+
+        Args:
+            knows_better: Whom to ask first.
+        """
         self.changes += 1
         self.close()
 
@@ -136,7 +142,9 @@ class Cluster(Topology):
             self._clients.setdefault(address, redis.Redis(connection_pool=pool))
         return self._clients[address]
 
-    def forget(self) -> None:
+    def forget(self, knows_better: Address | None = None) -> None:
+        if knows_better and knows_better[0]:
+            self._known.insert(0, knows_better)
         self._ranges = []
         super().forget()
 
@@ -181,6 +189,7 @@ def _ranges(reply: Iterable[Any], asked: Address) -> list[_Range]:
 def _usual(timeout: float) -> dict[str, Any]:
     return {
         "command_packer": PythonRespSerializer(UNCOPIED, Encoder("utf-8", "strict", False).encode),
+        "max_connections": UNBOUNDED,
         "parser_class": Parser,
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
