@@ -96,15 +96,15 @@ class Conversion:
         opened: dict[str, tuple[Mapping[str, Any], StoreDefinition | None]] = {}
         for spec in specs:
             value: Any = spec.get("value")
-            if value is None:
+            held = is_reference(value)
+            if value is None or not (held or handles or clean_property(spec["property"]) == "data"):
                 continue
-            store = self._store(spec) if definitions or is_reference(value) else None
-            handle = prop_id(spec) in handles or (store is not None and store.lazy)
-            if is_reference(value) or (store is not None and store.sealed):
-                reference = value if is_reference(value) else RAW
-                (opened if handle else wanted)[prop_id(spec)] = reference, store
+            name, store = prop_id(spec), self._store(spec) if definitions or held else None
+            handle = name in handles or (store is not None and store.lazy)
+            if held or (store is not None and store.sealed):
+                (opened if handle else wanted)[name] = value if held else RAW, store
             elif handle:
-                self._values[prop_id(spec)] = Stored.of(value)
+                self._values[name] = Stored.of(value)
         manager = get_state_manager()
         self._references = {name: reference for name, (reference, _) in {**wanted, **opened}.items()}
         if wanted:
@@ -138,9 +138,11 @@ class Conversion:
     def write(self, value: Any, spec: Any) -> Any:
         """What to send in place of a result: all its stores are written in one round trip."""
         writes: list[tuple[StoreDefinition, Any]] = []
+        stores: list[StoreDefinition | None] = []
 
         def collect(item: Any, leaf: Spec) -> Any:
-            if (store := self._target(item, leaf)) is not None:
+            stores.append(store := self._target(item, leaf))
+            if store is not None:
                 writes.append((store, patch.to_write(item)))
                 writes.extend(self._settlement(store, item, leaf))
             return item
@@ -148,10 +150,10 @@ class Conversion:
         walk(value, spec, collect)
         if not writes:
             return value
-        written = iter(get_state_manager().write_many(writes))
+        written, targets = iter(get_state_manager().write_many(writes)), iter(stores)
 
         def send(item: Any, leaf: Spec) -> Any:
-            if self._target(item, leaf) is None:
+            if next(targets) is None:
                 return item
             reference = next(written)
             links = self._long_chain(item, leaf)
