@@ -120,6 +120,9 @@ class ServerStore(dcc.Store):
         if any(rules.values()):
             as_json["statemanager"] = rules
         definitions.serve(app_name(), self._definition)
+        visit = current_visit()
+        if visit is not None and visit.app is None:  # a worker's result: no response of ours will tell of the store
+            get_state_manager().publish()
         return as_json
 
     def _complete(self) -> StoreDefinition:

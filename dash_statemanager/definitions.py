@@ -163,6 +163,11 @@ class Definitions:
             self._served.setdefault(definition.id, {})[app] = served
             self._unpublished[app, definition.id] = definition
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to publish."""
+        return bool(self._unpublished)
+
     def publish(self, backend: Backend, namespace: str) -> None:
         """Leaves notes in the backend for all that was served since; raises `BackendError` and forgets nothing."""
         if not self._unpublished:

@@ -127,6 +127,8 @@ class AsgiSessionMiddleware:
                     *message["headers"],
                     *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in added),
                 ]
+            elif message["type"] == "websocket.send" and definitions.has_news:
+                await asyncio.to_thread(_publish, manager)
             await send(message)
 
         await self._application(scope, receive, send_with_cookie)

@@ -66,7 +66,7 @@ def script(tmp_path: Path) -> Callable[..., str]:
             env={**os.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr

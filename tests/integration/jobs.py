@@ -18,7 +18,7 @@ from dash_statemanager import ServerStore, get_session_id, get_store, set_store
 
 FOLDER = "TESTED_JOBS_FOLDER"
 BROKER = "TESTED_JOBS_BROKER"
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 class _Careful:
@@ -61,13 +61,14 @@ def wait_for(name: str) -> None:
 
 def make_app(manager: Any) -> Dash:
     """Jobs that take and give frames, tell their progress, fail, are canceled, meet, and are cached."""
-    app = Dash(__name__, background_callback_manager=manager)
-    buttons = ("go", "fail", "endless", "cancel", "one", "two", "cached")
+    app = Dash(__name__, background_callback_manager=manager, suppress_callback_exceptions=True)
+    buttons = ("go", "fail", "endless", "cancel", "one", "two", "cached", "make")
     app.layout = [
         *(ServerStore(id=name) for name in ("frame", "step", "failed", "met-one", "met-two", "kept")),
         *(html.Button(id=name) for name in buttons),
         html.Div(id="out"),
         html.Div(id="kept-out"),
+        html.Div(id="box"),
     ]
 
     @app.callback(
@@ -134,6 +135,14 @@ def make_app(manager: Any) -> Dash:
             wait_for("never")
         mine.touch()
         return {"first": n}
+
+    @app.callback(Output("box", "children"), Input("make", "n_clicks"), background=True, prevent_initial_call=True)
+    def make(n: int) -> Any:
+        return html.Div([ServerStore(id="made", data={"made": n}), html.Button(id="next")])
+
+    @app.callback(Output("made", "data"), Input("next", "n_clicks"), State("made", "data"), prevent_initial_call=True)
+    def follow(n: int, made: Any) -> Any:
+        return {"before": made}
 
     @app.callback(Output("kept-out", "children"), Input("kept", "data"), prevent_initial_call=True)
     def show_kept(kept: Any) -> str:

@@ -15,7 +15,7 @@ Spec = dict[str, Any]
 Post = Callable[[str, dict[str, Any], dict[str, Any]], tuple[int, bytes]]
 
 WILDCARDS = (["MATCH"], ["ALL"], ["ALLSMALLER"])
-JOB_SECONDS = 30.0
+JOB_SECONDS = 90.0
 
 
 class Page:

@@ -41,18 +41,21 @@ if __name__ == "__main__":
         (jobs.folder() / f"seen-{n}").touch()
         page.finish_jobs()
         shown.append(page.get("out", "children"))
-    page.change("one", n_clicks=1).change("two", n_clicks=2).change("fail", n_clicks=1)
+    page.change("one", n_clicks=1).change("two", n_clicks=2).finish_jobs()
+    page.change("fail", n_clicks=1).finish_jobs()
     page.change("endless", n_clicks=1).finish_jobs((jobs.folder() / "endless").exists)
     page.change("cancel", n_clicks=1).finish_jobs()
     other = Page(jobs.app.server.test_client()).open()
     for visitor, n in ((page, 1), (page, 2), (other, 3), (other, 4)):
         visitor.change("cached", n_clicks=n).finish_jobs()
         shown.append(visitor.get("kept-out", "children"))
+    page.change("make", n_clicks=1).finish_jobs().change("next", n_clicks=1)
     me = session_of(page.client)
     with ensure_session_context(me):
         second, first = get_store("by name")
         shown.append([second == me, first[0] == me, get_store("failed"), get_store("met-one"), get_store("met-two")])
-    shown.append(sorted({*page.get("frame"), *page.get("failed"), *page.get("met-one"), *page.get("kept")}))
+        shown.append(get_store("made"))
+    shown.append(sorted({key for name in ("frame", "failed", "met-one", "kept", "made") for key in page.get(name)}))
     print(json.dumps(shown))
 """
 SEEN = [
@@ -65,6 +68,7 @@ SEEN = [
     "{'first': 3}",  # another visitor has a cache of their own
     "{'first': 3}",
     [True, True, {"rescued": True}, {"one": 1}, {"two": 2}],
+    {"before": {"made": 1}},  # a store that a job made
     ["__store__"],
 ]
 

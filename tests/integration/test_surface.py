@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dash
@@ -22,6 +24,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
 from dash_statemanager import ServerStore, get_state_manager
+from dash_statemanager.binding.server import PREFIXES, AsgiSessionMiddleware
 from tests.servers.base import free_port, wait_until
 
 from .page import Page
@@ -111,6 +114,28 @@ def test_a_layout_that_makes_a_thousand_ids_for_each_visit(backend: str) -> None
         reference = answer.json["response"][stringify_id(store["id"])]["data"]
         found = client.get("/_dash-statemanager/value", query_string={"reference": reference["__store__"]})
         assert found.json == {"was": store["id"]}
+
+
+def test_a_store_made_in_a_websocket_callback_is_known_before_the_page_has_it(backend: str) -> None:
+    told: list[Any] = []
+    sent: list[Any] = []
+    ServerStore(id="one store that exists")
+    manager = get_state_manager()
+
+    async def callback_that_makes_a_store(scope: Any, receive: Any, send: Any) -> None:
+        ServerStore(id="of a callback").to_plotly_json()
+        assert manager.definitions.has_news
+        await send({"type": "websocket.send", "text": "the store"})
+
+    async def send(message: Any) -> None:
+        told.append(not manager.definitions.has_news)
+        sent.append(message["text"])
+
+    dash.Dash(__name__)
+    server = SimpleNamespace(**{PREFIXES: ["/"]})
+    scope = {"type": "websocket", "path": "/_dash-ws-callback", "headers": [], "scheme": "ws"}
+    asyncio.run(AsgiSessionMiddleware(callback_that_makes_a_store, server)(scope, None, send))  # type: ignore[arg-type]
+    assert (sent, told) == (["the store"], [True])
 
 
 # -- development
