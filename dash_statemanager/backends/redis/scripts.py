@@ -32,53 +32,54 @@ def spell_out(command: tuple[object, ...]) -> tuple[object, ...]:
     return ("EVAL", _SOURCES[command[1]], *command[2:]) if command[0] == "EVALSHA" else command
 
 
-_HEAD = """
+_COMMON = """
 local now = tonumber(ARGV[1])
 
 local function head(key)
   local text = redis.call('GETRANGE', key, 0, 63)
   if text == '' then return nil end
-  local over = tonumber(text:sub(23, 40)) or 0
-  return {
-    etag = text:sub(6, 21),
-    live = over == 0 or over > now,
-    chunks = tonumber(text:sub(56, 63)) or 0,
-  }
+  if text:sub(1, 4) ~= 'DSM1' then return { etag = '', live = true, chunks = 0 } end
+  local over = tonumber(text:sub(23, 40))
+  return { etag = text:sub(6, 21), live = over == 0 or over > now, chunks = tonumber(text:sub(56, 63)) }
 end
 
-local function each_chunk(key, etag, chunks, command, ...)
-  for number = 0, chunks - 1 do
-    redis.call(command, '#' .. key .. '#' .. etag .. '/' .. number, ...)
-  end
+local function upload(key, entry)
+  return '#' .. key .. '#' .. entry.etag
 end
 
-local function remove(key, entry)
-  redis.call('UNLINK', key)
-  if entry then each_chunk(key, entry.etag, entry.chunks, 'UNLINK') end
+local function each_chunk(command, key, entry, ...)
+  for number = 0, entry.chunks - 1 do redis.call(command, upload(key, entry) .. '/' .. number, ...) end
+end
+
+local function all(command, key, entry, ...)
+  redis.call(command, key, ...)
+  each_chunk(command, key, entry, ...)
+end
+
+local function expire(key, entry, ttl)
+  if ttl == '' then all('PERSIST', key, entry) else all('PEXPIRE', key, entry, ttl) end
 end
 """
 
 CHANGE = Script(
-    _HEAD
+    _COMMON
     + """
 -- KEYS: those of the puts, then those to delete.
 -- ARGV: now; for each put what is expected ('' anything, '-' nothing, else an etag), etag, milliseconds to live
 -- ('' for ever), chunks, entry ('' where it was uploaded). Returns how many of those to delete were there, or the
 -- negative number of the put that was in conflict. A put that is there already is one whose answer was lost.
+-- What may fail for want of memory comes before all else is written, and then nothing is.
 local puts, there = {}, {}
 for number = 1, (#ARGV - 1) / 5 do
-  local first = number * 5 - 3
-  local key, etag, entry = KEYS[number], ARGV[first + 1], ARGV[first + 4]
-  puts[number] = {
-    key = key, expect = ARGV[first], etag = etag, ttl = ARGV[first + 2], chunks = tonumber(ARGV[first + 3]),
-    entry = entry, uploaded = entry == '' and '#' .. key .. '#' .. etag,
-  }
+  local expect, etag, ttl, chunks, entry = unpack(ARGV, number * 5 - 3, number * 5 + 1)
+  puts[number] = { expect = expect, etag = etag, ttl = ttl, chunks = tonumber(chunks), entry = entry, live = true }
+  puts[number].key = KEYS[number]
 end
 for _, key in ipairs(KEYS) do there[key] = head(key) end
 
 local function drop(put)
-  each_chunk(put.key, put.etag, put.chunks, 'UNLINK')
-  if put.uploaded then redis.call('UNLINK', put.uploaded) end
+  redis.call('UNLINK', upload(put.key, put))
+  each_chunk('UNLINK', put.key, put)
 end
 
 local function give_up(reply)
@@ -87,19 +88,11 @@ local function give_up(reply)
 end
 
 local function is_uploaded(put)
-  if put.uploaded and redis.call('EXISTS', put.uploaded) == 0 then return false end
-  for chunk = 0, put.chunks - 1 do
-    if redis.call('EXISTS', '#' .. put.key .. '#' .. put.etag .. '/' .. chunk) == 0 then return false end
+  if put.entry == '' and redis.call('EXISTS', upload(put.key, put)) == 0 then return false end
+  for number = 0, put.chunks - 1 do
+    if redis.call('EXISTS', upload(put.key, put) .. '/' .. number) == 0 then return false end
   end
   return true
-end
-
-local function settle(put)
-  if put.ttl == '' then
-    each_chunk(put.key, put.etag, put.chunks, 'PERSIST')
-  else
-    each_chunk(put.key, put.etag, put.chunks, 'PEXPIRE', put.ttl)
-  end
 end
 
 local function store(put)
@@ -107,16 +100,14 @@ local function store(put)
     redis.call('UNLINK', put.key)
     return drop(put)
   end
-  local lives = put.ttl ~= ''
-  if put.uploaded then
-    redis.call('RENAME', put.uploaded, put.key)
-    if lives then redis.call('PEXPIRE', put.key, put.ttl) else redis.call('PERSIST', put.key) end
+  local reply
+  if put.entry == '' then
+    reply = redis.pcall('RENAME', upload(put.key, put), put.key)
   else
-    local lifetime = lives and { 'PX', put.ttl } or {}
-    local reply = redis.pcall('SET', put.key, put.entry, unpack(lifetime))
-    if reply.err then return reply end
+    reply = redis.pcall('SET', put.key, put.entry)
   end
-  settle(put)
+  if reply.err then return reply end
+  expire(put.key, put, put.ttl)
 end
 
 local function is_there(put)
@@ -126,8 +117,12 @@ end
 for _, lost in ipairs(puts) do
   if is_there(lost) then
     for _, put in ipairs(puts) do
-      if put.uploaded then redis.call('UNLINK', put.uploaded) end
-      if is_there(put) then settle(put) else drop(put) end
+      if is_there(put) then
+        redis.call('UNLINK', upload(put.key, put))
+        expire(put.key, put, put.ttl)
+      else
+        drop(put)
+      end
     end
     return 0
   end
@@ -139,15 +134,14 @@ for number, put in ipairs(puts) do
   local etag = entry and entry.live and entry.etag or '-'
   if put.expect ~= '' and put.expect ~= etag then return give_up(-number) end
   if not is_uploaded(put) then return give_up(redis.error_reply('ERR an upload took too long')) end
-  staged[put.key] = { etag = put.etag, live = true }
+  staged[put.key] = put
 end
 
 for _, put in ipairs(puts) do
   local problem = store(put)
   if problem then return give_up(problem) end
-  local old = there[put.key]
-  if old then each_chunk(put.key, old.etag, old.chunks, 'UNLINK') end
-  there[put.key] = { etag = put.etag, chunks = put.chunks, live = true }
+  if there[put.key] then each_chunk('UNLINK', put.key, there[put.key]) end
+  there[put.key] = put
 end
 
 local deleted = 0
@@ -156,7 +150,7 @@ for number = #puts + 1, #KEYS do
   local entry = there[key]
   if entry then
     if entry.live then deleted = deleted + 1 end
-    remove(key, entry)
+    all('UNLINK', key, entry)
     there[key] = nil
   end
 end
@@ -165,24 +159,15 @@ return deleted
 )
 
 TOUCH = Script(
-    _HEAD
+    _COMMON
     + """
 -- KEYS: the key. ARGV: now, milliseconds to live ('' for ever), expiry as it stands in a head. Returns whether it is
 -- there. The expiry is set before the head is written: a full server refuses a script's first write, if it takes room.
 local key, ttl = KEYS[1], ARGV[2]
 local entry = head(key)
 if not entry or not entry.live then return 0 end
-if ttl == '0' then
-  remove(key, entry)
-elseif ttl == '' then
-  redis.call('PERSIST', key)
-  redis.call('SETRANGE', key, 22, ARGV[3])
-  each_chunk(key, entry.etag, entry.chunks, 'PERSIST')
-else
-  redis.call('PEXPIRE', key, ttl)
-  redis.call('SETRANGE', key, 22, ARGV[3])
-  each_chunk(key, entry.etag, entry.chunks, 'PEXPIRE', ttl)
-end
+expire(key, entry, ttl)
+if ttl ~= '0' then redis.call('SETRANGE', key, 22, ARGV[3]) end
 return 1
 """
 )
