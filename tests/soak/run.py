@@ -129,7 +129,17 @@ def workers(settings: Mapping[str, Any], log: Path) -> Iterator[tuple[str, int]]
     """The app behind gunicorn: its address and the id of its parent process."""
     port = free_port()
     environ = {f"STATE_{name.upper()}": str(value) for name, value in settings.items()} | {"STATE_SECRET_KEY": "soak"}
-    command = [sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), "--threads", str(THREADS)]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--workers",
+        str(WORKERS),
+        "--threads",
+        str(THREADS),
+        "--keep-alive",
+        "75",
+    ]
     command += ["--preload", "--log-level", "warning", "--bind", f"127.0.0.1:{port}", "tests.soak.app:server"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stdout=output, stderr=output)
