@@ -29,7 +29,10 @@ __all__ = ["SqlBackend"]
 log = logging.getLogger("dash_statemanager")
 
 LARGE = 256 << 10
-PAUSE = 0.01
+FEW = 50
+"""How many entries are purged at once where all writers wait for it."""
+REST = 10
+"""A purge rests so many times as long as it worked."""
 LAST = "\x7f"  # after every character of a key
 T = TypeVar("T")
 
@@ -129,7 +132,7 @@ class SqlBackend(Backend, Purges):
             after = rows[-1].key
 
     def purge(self) -> int:
-        """Removes what has expired, what a power cut broke and what dead processes left, 500 at a time."""
+        """Removes what has expired, what a power cut broke and what dead processes left, a few at a time."""
         gone = _gently(self._purge_expired)
         if self._files is not None:
             gone += self._purge_broken() + self._files.sweep(self._indexed)
@@ -238,8 +241,10 @@ class SqlBackend(Backend, Purges):
         return [Row._make(row) for row in rows]
 
     def _purge_expired(self) -> int:
+        few = FEW if self._database.dialect.one_writer else BATCH
+
         def work(cursor: Any) -> list[Row]:
-            rows = [Row._make(row) for row in self._sql.expired.run(cursor, now=self._clock()).fetchall()]
+            rows = [Row._make(row) for row in self._sql.expired.run(cursor, now=self._clock(), few=few).fetchall()]
             for batch in _batches(row.key for row in rows):
                 self._sql.delete.run(cursor, batch)
                 if self._files is None:
@@ -291,11 +296,12 @@ class SqlBackend(Backend, Purges):
 
 
 def _gently(step: Callable[[], int]) -> int:
-    """Repeats a step until it did nothing, and leaves the writers their turns in between."""
-    total = 0
+    """Repeats a step until it did nothing, and leaves the others most of the time."""
+    total, start = 0, time.perf_counter()
     while done := step():
         total += done
-        time.sleep(PAUSE)
+        time.sleep(REST * (time.perf_counter() - start))
+        start = time.perf_counter()
     return total
 
 

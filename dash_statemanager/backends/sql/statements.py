@@ -178,6 +178,7 @@ class Statements:
             sa.update(entries).where(_c.key == sa.bindparam("same_key"), alive).values(expires_at=sa.bindparam("until"))
         )
         self.page = one(heads.where(prefixed, _c.key > sa.bindparam("after"), alive).order_by(_c.key).limit(limit))
-        self.expired = one(heads.where(_c.expires_at <= now).limit(limit).with_for_update(skip_locked=True))
+        few: Any = sa.bindparam("few", type_=sa.Integer)
+        self.expired = one(heads.where(_c.expires_at <= now).limit(few).with_for_update(skip_locked=True))
         self.unsettled = one(heads.where(_c.boot.is_not(None)))
         self.counts = one(sa.select(*counts).where(alive))
