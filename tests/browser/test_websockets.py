@@ -45,7 +45,7 @@ def test_arguments_results_and_properties_on_the_way(dash_duo: Any, backend: str
         assert ctx.websocket is not None
         return json.dumps([None if frame is None else list(frame["a"]), items])
 
-    @app.callback(Output("looked", "children"), Input("look", "n_clicks"), prevent_initial_call=True)
+    @app.callback(Output("looked", "children"), Input("look", "n_clicks"), prevent_initial_call=True, persistent=True)
     async def look(_: int) -> str:
         frame = await ctx.websocket.get_prop("frame", "data")
         await ctx.websocket.set_prop("list", "data", ["seen"])

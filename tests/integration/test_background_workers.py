@@ -100,7 +100,7 @@ def test_jobs_in_a_celery_worker(script: Script, tmp_path: Path, folder: Path) -
 def worker(module: str, log: Path, environment: dict[str, str]) -> Iterator[None]:
     """A Celery worker in a process of its own."""
     command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", module, "worker"]
-    options = ["--pool", "prefork", "--concurrency", "4", "--without-gossip", "--without-mingle", "--loglevel", "info"]
+    options = ["--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "info"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *options],
