@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis import exceptions as redis
+from redis.sentinel import MasterNotFoundError
 
 from ...errors import BackendBusy, BackendError, BackendFormatError, BackendFull, BackendReadOnly, BackendUnavailable
 
@@ -62,6 +63,9 @@ def _ours(exc: Exception, location: str) -> BackendError:
     if isinstance(exc, redis.AuthenticationError | redis.AuthorizationError):
         remedy = "Check user and password in STATE_REDIS_URL"
         return BackendUnavailable(f"{location} refused user or password", remedy)
+    if isinstance(exc, MasterNotFoundError):
+        remedy = "Start the server, or check the name of the service in STATE_REDIS_URL"
+        return BackendUnavailable(f"{location} has no primary that a Sentinel knows", remedy)
     said = " ".join(str(exc).split()).rstrip(".")
     code = next((code for kind, code in CLASSES if isinstance(exc, kind)), "")
     for word, kind, what, remedy in WORDS:
