@@ -13,7 +13,7 @@ from dash._callback import GLOBAL_CALLBACK_LIST
 from ..api import definitions, get_state_manager, offer_server_secret
 from ..errors import BackendError
 from ..session import Visit, enter_visit
-from . import clientside, values
+from . import clientside, values, versions
 from .callbacks import wrap_error_handler
 from .visits import Request, open_visit, session_headers
 
@@ -57,9 +57,10 @@ def attach(app: Any) -> None:
 
 def _join_mcp() -> None:
     try:
+        versions.check(versions.MCP)
         from . import mcp
     except ImportError as exc:
-        logger.error("Dash's MCP server can't describe stored values: it is not as this version knows it (%s)", exc)
+        logger.error("the MCP server can't describe stored values: %s", exc)
     else:
         mcp.install()
 

@@ -124,6 +124,19 @@ TOUCH_POINTS = (
     ),
 )
 
+MCP = (
+    TouchPoint(
+        "dash.mcp.primitives.resources:_RESOURCE_PROVIDERS", "lists the resources of its MCP server", (), (4, 3)
+    ),
+    TouchPoint(
+        "dash.mcp.primitives.tools.results:_RESULT_FORMATTERS",
+        "lists what explains its MCP server's results",
+        (),
+        (4, 3),
+    ),
+)
+"""Looked at where an app has an MCP server, since Dash imports it only then."""
+
 
 def check(points: Sequence[TouchPoint] = TOUCH_POINTS) -> None:
     """Makes sure that Dash is as we know it.

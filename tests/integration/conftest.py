@@ -48,7 +48,7 @@ def no_callbacks_left() -> Iterator[None]:
     for registry in (
         _callback.GLOBAL_CALLBACK_LIST,
         _callback.GLOBAL_CALLBACK_MAP,
-        getattr(_callback, "GLOBAL_API_PATHS", {}),  # Dash 3.2 and newer
+        getattr(_callback, "GLOBAL_API_PATHS", {}),  # Dash 3.3 and newer
         dash.page_registry,
     ):
         registry.clear()

@@ -16,11 +16,11 @@ from dash import _callback as dash_callback
 from dash._callback_context import context_value
 
 from dash_statemanager import UnsupportedDash
-from dash_statemanager.binding.versions import TOUCH_POINTS, TouchPoint, check
+from dash_statemanager.binding.versions import MCP, TOUCH_POINTS, TouchPoint, check
 
 Proof = Callable[[], None]
 PROOFS: dict[str, Proof] = {}
-POINTS = {point.where.split("|")[0].partition(":")[2]: point for point in TOUCH_POINTS}
+POINTS = {point.where.split("|")[0].partition(":")[2]: point for point in (*TOUCH_POINTS, *MCP)}
 POINTS["to_json of dash.dash"] = next(point for point in TOUCH_POINTS if point.where == "dash.dash:to_json")
 POINTS["to_json"] = next(point for point in TOUCH_POINTS if point.where == "dash._callback:to_json")
 HERE = {name: point for name, point in POINTS.items() if point.is_due()}
@@ -69,6 +69,17 @@ def test_a_dash_that_renames_what_a_touch_point_works_with_is_refused(name: str,
     renamed = TouchPoint(HERE[name].where, HERE[name].use, [used.replace("|", " renamed|") + " renamed"])
     with pytest.raises(UnsupportedDash):
         check([renamed])
+
+
+@pytest.mark.skipif(not MCP[0].is_due(), reason="this Dash has no MCP server")
+def test_an_app_with_an_mcp_server_that_changed_goes_on_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        remove(MCP[0], patched)
+        dash.Dash(__name__, enable_mcp=True)
+    assert "the MCP server can't describe stored values: Dash" in caplog.text
+    assert MCP[0].use in caplog.text
 
 
 def test_an_older_dash_need_not_have_what_came_later() -> None:
@@ -362,6 +373,17 @@ def routes_are_added_below_the_prefix() -> None:
 def a_backend_says_which_server_it_is() -> None:
     backend: Any = getattr(dash.Dash(__name__), "backend", None)
     assert backend.server_type == "flask", "backends name their server differently"
+
+
+@proves("_RESOURCE_PROVIDERS", "_RESULT_FORMATTERS")
+def what_the_mcp_server_offers_is_listed() -> None:
+    from dash_statemanager.binding.mcp import Described, StoredValues, install
+
+    for point, ours in zip(MCP, (StoredValues, Described), strict=True):
+        install()
+        install()
+        assert isinstance(point.found(), list), f"{point.where} is no list"
+        assert point.found().count(ours) == 1
 
 
 @proves("ComponentRegistry.registry")

@@ -41,8 +41,8 @@ class Capability:
 
 KEYWORDS = inspect.signature(_callback.callback).parameters
 ASYNC = Capability((3, 1), hasattr(_callback, "_async_invoke_callback"))
-OPTIONAL = Capability((3, 1), "optional" in KEYWORDS)
-API = Capability((3, 2), "api_endpoint" in KEYWORDS)
+OPTIONAL = Capability((3, 3), "optional" in KEYWORDS)
+API = Capability((3, 3), "api_endpoint" in KEYWORDS)
 PERSISTENT = Capability((4, 2), "persistent" in KEYWORDS)
 MCP = Capability((4, 3), "enable_mcp" in inspect.signature(dash.Dash.__init__).parameters)
 
