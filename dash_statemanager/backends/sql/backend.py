@@ -7,8 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ...errors import BackendFull
 from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put
@@ -19,7 +18,8 @@ from .dialect import Limits
 from .dialects import dialect_for
 from .durability import Settler, read_boot_id
 from .files import FileStore, StoredFile
-from .statements import BATCH, ByKeys, Row, Statement
+from .pace import gently
+from .statements import BATCH, ByKeys, Row, Statement, batches
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -31,10 +31,7 @@ log = logging.getLogger("dash_statemanager")
 LARGE = 256 << 10
 FEW = 50
 """How many entries are purged at once where all writers wait for it."""
-REST = 10
-"""A purge rests so many times as long as it worked."""
 LAST = "\x7f"  # after every character of a key
-T = TypeVar("T")
 
 
 class SqlBackend(Backend, Purges):
@@ -133,11 +130,11 @@ class SqlBackend(Backend, Purges):
 
     def purge(self) -> int:
         """Removes what has expired, what a power cut broke and what dead processes left, a few at a time."""
-        gone = _gently(self._purge_expired)
+        gone = gently(self._purge_expired)
         if self._files is not None:
             gone += self._purge_broken() + self._files.sweep(self._indexed)
             self._settle()
-        _gently(self._reclaim)
+        gently(self._reclaim)
         return gone
 
     def ping(self) -> None:
@@ -159,7 +156,7 @@ class SqlBackend(Backend, Purges):
 
     def _rows(self, keys: Iterable[str], statement: ByKeys | None = None) -> Iterator[Row]:
         run = (statement or self._sql.get).run
-        for batch in _batches(dict.fromkeys(keys)):
+        for batch in batches(dict.fromkeys(keys)):
             yield from map(Row._make, self._database.read(lambda cursor: run(cursor, batch).fetchall()))  # noqa: B023
 
     def _fetch(self, statement: Statement, **params: Any) -> Sequence[Any]:
@@ -215,7 +212,7 @@ class SqlBackend(Backend, Purges):
         needed = keys if self._files is not None or conditional or count else ()
 
         def work(cursor: Any) -> Change:
-            rows = [Row._make(row) for some in _batches(needed) for row in self._sql.lock.run(cursor, some).fetchall()]
+            rows = [Row._make(row) for some in batches(needed) for row in self._sql.lock.run(cursor, some).fetchall()]
             change = Change(rows, self._clock(), self._boot_id)
             for put, body in puts:
                 change.put(put, body)
@@ -223,7 +220,7 @@ class SqlBackend(Backend, Purges):
                 change.delete(key)
             self._sql.insert.run_many(cursor, change.inserts)
             self._sql.upsert.run_many(cursor, change.upserts)
-            for batch in _batches(change.deletes):
+            for batch in batches(change.deletes):
                 self._sql.delete.run(cursor, batch)
             if self._files is None:
                 chunks.write(self._database, cursor, change)
@@ -245,7 +242,7 @@ class SqlBackend(Backend, Purges):
 
         def work(cursor: Any) -> list[Row]:
             rows = [Row._make(row) for row in self._sql.expired.run(cursor, now=self._clock(), few=few).fetchall()]
-            for batch in _batches(row.key for row in rows):
+            for batch in batches(row.key for row in rows):
                 self._sql.delete.run(cursor, batch)
                 if self._files is None:
                     self._sql.stale_chunks.run(cursor, batch)
@@ -281,7 +278,7 @@ class SqlBackend(Backend, Purges):
 
     def _each(self, statement: Statement, rows: Iterable[Row]) -> None:
         """Runs the statement for rows that are still the same, a batch a transaction."""
-        for batch in _batches({"same_key": row.key, "same_etag": row.etag} for row in rows):
+        for batch in batches({"same_key": row.key, "same_etag": row.etag} for row in rows):
             self._database.write(lambda cursor: statement.run_many(cursor, batch))  # noqa: B023
 
     def _indexed(self, names: Sequence[str]) -> set[str]:
@@ -293,19 +290,3 @@ class SqlBackend(Backend, Purges):
     def _remove(self, files: Iterable[str | None]) -> None:
         if self._files is not None:
             self._files.remove(filter(None, files))
-
-
-def _gently(step: Callable[[], int]) -> int:
-    """Repeats a step until it did nothing, and leaves the others most of the time."""
-    total, start = 0, time.perf_counter()
-    while done := step():
-        total += done
-        time.sleep(REST * (time.perf_counter() - start))
-        start = time.perf_counter()
-    return total
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    source = iter(items)
-    while batch := list(islice(source, BATCH)):
-        yield batch

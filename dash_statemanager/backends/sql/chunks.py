@@ -9,7 +9,7 @@ from ...errors import CorruptPayload
 from ..base import Buffer
 from .change import Change
 from .database import Database
-from .statements import BATCH, Row
+from .statements import Row, batches
 
 __all__ = ["read", "write"]
 
@@ -29,8 +29,8 @@ def write(database: Database, cursor: Any, change: Change) -> None:
         for number, body in enumerate(split(parts, database.dialect.chunk)):
             sql.insert_chunk.run(cursor, key=key, etag=etag, number=number, body=body)
     touched = [*(row["key"] for row in change.upserts), *change.deletes]
-    for start in range(0, len(touched), BATCH):
-        sql.stale_chunks.run(cursor, touched[start : start + BATCH])
+    for batch in batches(touched):
+        sql.stale_chunks.run(cursor, batch)
 
 
 def read(database: Database, row: Row) -> Buffer:

@@ -6,18 +6,20 @@ costs three times as much as the statement itself where the database is in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-__all__ = ["SCHEMA_VERSION", "ByKeys", "Row", "Statements", "chunks", "entries", "metadata", "schema"]
+__all__ = ["SCHEMA_VERSION", "ByKeys", "Row", "Statements", "batches", "chunks", "entries", "metadata", "schema"]
 
 SCHEMA_VERSION = 1
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
 BATCH = SIZES[-1]
+T = TypeVar("T")
 
 _MYSQL = "mysql", "mariadb"
 
@@ -182,3 +184,10 @@ class Statements:
         self.expired = one(heads.where(_c.expires_at <= now).limit(few).with_for_update(skip_locked=True))
         self.unsettled = one(heads.where(_c.boot.is_not(None)))
         self.counts = one(sa.select(*counts).where(alive))
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Lists of up to `BATCH` items."""
+    source = iter(items)
+    while batch := list(islice(source, BATCH)):
+        yield batch
