@@ -43,23 +43,11 @@ class Relay:
             threading.Thread(target=self._pass, args=(server, client, True), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
-        with source, target:
-            while data := _received(source):
+        with source, target, contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
                 if answers and self.lose:
                     self.lose -= 1
                     break
                 target.sendall(data)
             for end in (source, target):
-                _shut(end)
-
-
-def _received(source: socket.socket) -> bytes:
-    try:
-        return source.recv(1 << 16)
-    except OSError:
-        return b""
-
-
-def _shut(end: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        end.shutdown(socket.SHUT_RDWR)
+                end.shutdown(socket.SHUT_RDWR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -27,6 +28,12 @@ UNBOUNDED = 1 << 16
 """Connections of a pool: who uses it counts them."""
 UNCOPIED = 6000
 """Size in bytes from which an argument is sent as it is, and not joined with others before."""
+KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+"""Seconds, seconds and probes: firewalls forget connections that are idle for minutes, and don't say so."""
 NOTHING = "dash-statemanager-nothing"
 """What a name is made of that holds nothing."""
 ONE = 0
@@ -194,6 +201,7 @@ def _usual(timeout: float) -> dict[str, Any]:
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),
         "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
         "socket_read_size": READ_SIZE,
         "socket_timeout": timeout,
     }
