@@ -110,7 +110,7 @@ def worker(module: str, log: Path, environment: dict[str, str]) -> Iterator[None
             start_new_session=True,
         )
     try:
-        wait_until(lambda: " ready." in log.read_text())
+        wait_until(lambda: " ready." in log.read_text(), 60)
         yield
     finally:
         process.terminate()

@@ -51,7 +51,7 @@ def running(command: str, kind: str, log: Path) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        wait_until(lambda: answers(("127.0.0.1", port)) or process.poll() is not None)
+        wait_until(lambda: answers(("127.0.0.1", port)) or process.poll() is not None, 60)
         assert process.poll() is None, log.read_text()
         yield f"http://127.0.0.1:{port}/"
     finally:
