@@ -16,9 +16,11 @@ import sqlalchemy as sa
 from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
 from dash_statemanager.backends.sql import SqlBackend
 from dash_statemanager.backends.sql.chunks import split
+from dash_statemanager.backends.sql.database import Database
 from dash_statemanager.backends.sql.dialect import Limits
+from dash_statemanager.backends.sql.dialects import dialect_for
 from dash_statemanager.backends.sql.turns import Turns
-from dash_statemanager.errors import BackendError, BackendFormatError, BackendUnavailable, Conflict
+from dash_statemanager.errors import BackendBusy, BackendError, BackendFormatError, BackendUnavailable, Conflict
 from tests.servers import databases
 
 CHUNK = 8 << 20
@@ -278,6 +280,25 @@ def test_children_that_are_forked_from_busy_threads_have_their_own_connections(r
     assert run(FORKS, url) == "10\n"
 
 
+def test_a_child_that_ends_normally_leaves_the_parents_connections_alone(run, url):
+    code = """
+backend = SqlBackend(sys.argv[1])
+backend.put("a", small)
+if os.fork() == 0:
+    sys.exit(0)
+os.wait()
+backend.put("b", small)
+if os.fork() == 0:
+    backend.put("c", small)
+    backend.close()
+    sys.exit(0)
+os.wait()
+backend.put("d", small)
+print([listing.key for listing in backend.scan("")])
+"""
+    assert run(code, url) == "['a', 'b', 'c', 'd']\n"
+
+
 def test_two_purges_share_the_work(url):
     """Neither waits for the other, nor for a writer that holds an expired row."""
     now = [1_000.0]
@@ -327,28 +348,44 @@ def test_a_process_has_no_more_connections_than_it_may(url, administer, kind):
     backend.close()
 
 
-def test_a_thread_that_gets_no_connection_in_time_is_told_so(url):
-    backend = SqlBackend(url, limits=Limits(pool_size=1, timeout=0.2))
-    backend.ping()
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """With one connection."""
+    database = Database(dialect_for(url, Limits(pool_size=1, timeout=0.3)))
+    database.open()
+    yield database
+    database.close()
+
+
+def test_one_thread_after_another_uses_the_same_connection(database, kind):
+    def identify(cursor: Any) -> int:
+        cursor.execute({"postgresql": "SELECT pg_backend_pid()", "mariadb": "SELECT CONNECTION_ID()"}[kind])
+        return cursor.fetchone()[0]
+
+    used = set()
+    for _ in range(20):
+        with ThreadPoolExecutor(1) as threads:
+            used.add(threads.submit(database.read, identify).result())
+
+    assert len(used) == 1
+
+
+def test_a_thread_that_gets_no_connection_in_time_is_told_so(database):
     entered, leave = threading.Event(), threading.Event()
 
-    def hold() -> None:
-        def wait(_: object) -> None:
-            entered.set()
-            leave.wait(10)
+    def stay(_: object) -> None:
+        entered.set()
+        leave.wait(10)
 
-        backend._database.read(wait)
+    with ThreadPoolExecutor(1) as threads:
+        held = threads.submit(database.read, stay)
+        entered.wait(10)
+        with pytest.raises(BackendBusy, match=r"all 1 connections.*STATE_POOL_SIZE"):
+            database.read(lambda _: None)
+        leave.set()
+        held.result()
 
-    thread = threading.Thread(target=hold)
-    thread.start()
-    entered.wait(10)
-    with pytest.raises(BackendUnavailable, match=r"all 1 connections.*STATE_POOL_SIZE"):
-        backend.get("a")
-    leave.set()
-    thread.join()
-
-    assert backend.get("a") is None
-    backend.close()
+    assert database.read(lambda _: "free") == "free"
 
 
 KILL_OTHERS = {
@@ -495,7 +532,7 @@ def test_who_waits_longest_is_served_first(kind):
     for number in range(5):
         threads.append(threading.Thread(target=take, args=(number,)))
         threads[-1].start()
-        while len(turns._waiting) <= number:
+        while turns.waiting <= number:
             time.sleep(0.001)
     assert not turns.acquire(0.01)
     turns.release()

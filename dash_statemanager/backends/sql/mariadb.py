@@ -28,6 +28,7 @@ PIECE = 256 << 10
 MARGIN = 64 << 10
 LOCK = "dash_statemanager"
 IDLE_TIMEOUT = 10
+KEEPALIVE = 30
 Driver = pymysql.connections.Connection
 
 
@@ -134,9 +135,11 @@ class _Connection(Driver):
     _force_close: Any
 
     def connect(self, sock: Any = None) -> None:
-        """Opens a Unix socket by itself, which the driver would leave open where nobody listens."""
+        """A Unix socket is opened here: the driver leaves it open where nobody listens. TCP is kept alive."""
         self._secure = sock is None and bool(self.unix_socket)
         super().connect(_open(self.unix_socket, self.connect_timeout) if self._secure else sock)
+        if not self._secure and hasattr(socket, "TCP_KEEPIDLE"):
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
 
     def close(self) -> None:
         """Also where it is closed already."""

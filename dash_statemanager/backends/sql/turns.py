@@ -20,6 +20,11 @@ class Turns:
         self._waiting: deque[threading.Lock] = deque()
         self._mutex = threading.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """How many threads wait."""
+        return len(self._waiting)
+
     def acquire(self, timeout: float) -> bool:
         """False where the time in seconds was over before it was this thread's turn."""
         with self._mutex:
