@@ -411,6 +411,30 @@ def test_a_cluster_without_one_of_its_nodes_is_reported(tmp_path):
         cluster.kill()
 
 
+def test_the_replica_of_a_lost_node_takes_over(tmp_path):
+    cluster = RedisCluster(tmp_path, patience=0.5)
+    cluster.start()
+    backend = RedisBackend(cluster.url)
+    key = f"{scope_of(cluster, 0)}/a"
+    try:
+        replica = cluster.add_replica(cluster.nodes[0])
+        backend.put(key, LARGE, 60)
+        with cluster.nodes[0].client() as client:
+            assert client.wait(1, 5000) == 1
+        cluster.nodes[0].pause()
+
+        wait_until(lambda: backend.put(key, SMALL, 60))
+
+        assert bytes(backend.get(key).payload.buffer) == b"small"
+        wait_until(lambda: backend.ping() is None)
+        with replica.client() as client:
+            assert client.role()[0] == b"master"
+    finally:
+        backend.close()
+        cluster.nodes[0].resume()
+        cluster.kill()
+
+
 def says(backend: RedisBackend, scope: str, word: str) -> bool:
     try:
         backend.get(f"{scope}/a")

@@ -122,7 +122,7 @@ class RedisServer(Server):
 
 
 class RedisCluster:
-    """Three masters that share the slots. Starts within two seconds.
+    """Three primaries that share the slots. Starts within two seconds.
 
     Args:
         folder: For their files.
@@ -130,6 +130,7 @@ class RedisCluster:
     """
 
     def __init__(self, folder: Path, patience: float = 5) -> None:
+        self._folder, self._patience = folder, patience
         self.nodes = [_node(_new(folder / str(number)), patience) for number in range(3)]
 
     @property
@@ -139,6 +140,10 @@ class RedisCluster:
 
     def start(self) -> None:
         """Starts the nodes and waits until all slots are served by all."""
+        with _killed_on_error(self):
+            self._start()
+
+    def _start(self) -> None:
         for node in self.nodes:
             node.start()
         for number, node in enumerate(self.nodes):
@@ -147,6 +152,18 @@ class RedisCluster:
                 for other in self.nodes:
                     client.execute_command("CLUSTER MEET", "127.0.0.1", other.port)
         wait_until(lambda: all(map(self._is_whole, self.nodes)))
+
+    def add_replica(self, primary: RedisServer) -> RedisServer:
+        """Adds a node that holds the same as another, and takes over when that is lost."""
+        replica = _node(_new(self._folder / "replica"), self._patience)
+        replica.start()
+        self.nodes.append(replica)
+        with primary.client() as old, replica.client() as new:
+            new.execute_command("CLUSTER MEET", "127.0.0.1", primary.port)
+            name = old.execute_command("CLUSTER MYID").decode()
+            wait_until(lambda: new.execute_command("CLUSTER REPLICATE", name))
+            wait_until(lambda: new.info("replication")["master_link_status"] == "up")
+        return replica
 
     def kill(self) -> None:
         """Ends all nodes."""
@@ -235,9 +252,10 @@ class SentinelGroup:
 
     def start(self) -> None:
         """Starts them all and waits until the Sentinels know each other and the replica."""
-        for server in (self.primary, self.replica, *self.sentinels):
-            server.start()
-        wait_until(lambda: all(map(self._knows_all, self.sentinels)))
+        with _killed_on_error(self):
+            for server in (self.primary, self.replica, *self.sentinels):
+                server.start()
+            wait_until(lambda: all(map(self._knows_all, self.sentinels)))
 
     def kill(self) -> None:
         """Ends them all."""
@@ -250,6 +268,15 @@ class SentinelGroup:
             state = client.sentinel_masters()[SERVICE]
             replicas = client.sentinel_slaves(SERVICE)
         return state["num-other-sentinels"] == 2 and any(not each["is_disconnected"] for each in replicas)
+
+
+@contextlib.contextmanager
+def _killed_on_error(group: RedisCluster | SentinelGroup) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        group.kill()
+        raise
 
 
 def _node(folder: Path, patience: float) -> RedisServer:
