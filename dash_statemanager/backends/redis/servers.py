@@ -27,7 +27,9 @@ log = logging.getLogger("dash_statemanager")
 
 Command = tuple[Any, ...]
 MOVES = 2
+"""How often one operation looks for the server anew."""
 PAUSE = 0.1
+"""Seconds between two looks at a slot that is on its way."""
 REFUSED = (errors.AuthenticationError, errors.AuthorizationError, errors.BusyLoadingError, MasterNotFoundError)
 """Refused in words: another attempt would hear the same."""
 MOVED = (errors.ConnectionError, errors.TimeoutError, OSError, errors.MovedError, errors.ReadOnlyError)
