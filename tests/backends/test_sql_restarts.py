@@ -101,9 +101,15 @@ def _put(backend: SqlBackend, thread: int, number: int) -> bool:
     return True
 
 
-def test_killed_clients_lose_nothing_and_leave_nothing(server, backend, url):
-    """Each goes on where the one before was killed; the write under way is there as a whole or not at all."""
+@pytest.fixture
+def writers(url: str) -> Iterator[Writers]:
     writers = Writers(url)
+    yield writers
+    writers.close()
+
+
+def test_killed_clients_lose_nothing_and_leave_nothing(server, backend, url, writers):
+    """Each goes on where the one before was killed; the write under way is there as a whole or not at all."""
     expected: dict[str, bytes] = {}
     number = 1
     kind = {PostgreSQL: "postgresql", MariaDB: "mariadb"}[type(server)]
@@ -118,7 +124,6 @@ def test_killed_clients_lose_nothing_and_leave_nothing(server, backend, url):
             expected = crash.history(number).apply(expected)
             number += 1
         assert found == expected
-    writers.close()
     assert number > KILLS[kind]
     backend.delete(*crash.KEYS)
     with _engine(url).connect() as connection:
@@ -133,7 +138,7 @@ def _wait_for_the_server_to_notice(url: str) -> None:
 
 
 def _engine(url: str) -> sa.Engine:
-    return sa.create_engine(url, poolclass=sa.NullPool)
+    return sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
 
 
 def test_a_url_in_the_form_of_cloud_sql_leads_through_a_unix_socket(server, tmp_path):
