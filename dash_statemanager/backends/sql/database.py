@@ -84,8 +84,7 @@ class Database:
     def ping(self) -> None:
         """Raises `BackendUnavailable` within two seconds where nothing can be written."""
         deadline = time.monotonic() + PING
-        with self._errors(), self._turn(), gate, self._connection(_Attempt(safe=False), deadline) as connection:
-            self.dialect.ping(connection, deadline)
+        self._repeat(_Attempt(safe=True), lambda attempt: self._ping(attempt, deadline))
 
     def close(self) -> None:
         """Closes all connections that no thread is using, and the others when they come back."""
@@ -105,6 +104,10 @@ class Database:
             attempt.committing = True
             self.dialect.commit(connection, cursor)
             return result
+
+    def _ping(self, attempt: _Attempt, deadline: float) -> None:
+        with self._turn(), gate, self._connection(attempt, deadline) as connection:
+            self.dialect.ping(connection, deadline)
 
     def _repeat(self, attempt: _Attempt, work: Callable[[_Attempt], T]) -> T:
         with self._errors():
@@ -145,6 +148,7 @@ class Database:
                 connection.rollback()
                 return True
         connection.invalidate(exc)
+        self.dialect.note_loss()
         return False
 
     def _open(self, deadline: float) -> sa.Engine:

@@ -96,6 +96,9 @@ class Dialect(ABC):
         """Whether the connection can't be used any more."""
         return False
 
+    def note_loss(self) -> None:
+        """A connection was lost, and the others that are idle may be, too."""
+
     def is_repeatable(self, exc: BaseException) -> bool:
         """Whether the server took a transaction back that it would do if it were asked again."""
         return False

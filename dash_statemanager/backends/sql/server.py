@@ -31,6 +31,7 @@ class ServerDialect(Dialect):
     def __init__(self, url: sa.URL, limits: Limits) -> None:
         super().__init__(url, limits)
         self.timeout = limits.timeout
+        self._suspicious = False
 
     @property
     def location(self) -> str:
@@ -104,6 +105,10 @@ class ServerDialect(Dialect):
         metadata.create_all(connection)
         connection.execute(sa.insert(schema).values(version=SCHEMA_VERSION))
 
+    def note_loss(self) -> None:
+        """None of the connections that are open is used again."""
+        self._suspicious = True
+
     def begin(self, connection: Any) -> Batch:
         """Takes a BEGIN along with the first statements."""
         batch = self.batch(connection, min(TOGETHER, self.chunk))
@@ -141,7 +146,8 @@ class ServerDialect(Dialect):
 
     def _replace_closed(self, connection: Any, *_: Any) -> None:
         """A server has nothing to say to a connection that asks nothing, except that it is over."""
-        if self.is_lost(connection) or _is_readable(self.descriptor(connection)):
+        if self._suspicious or self.is_lost(connection) or _is_readable(self.descriptor(connection)):
+            self._suspicious = False
             raise sa.exc.InvalidatePoolError("the server has closed the connection")
 
 
