@@ -97,6 +97,7 @@ class PostgresqlDialect(ServerDialect):
     def creating(self, connection: sa.Connection, seconds: float) -> Iterator[None]:
         """One transaction, so that a process that is killed leaves nothing half done."""
         connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{seconds}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
         yield
         connection.exec_driver_sql("COMMIT")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import select
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from .statements import SCHEMA_VERSION, metadata, schema
 
 __all__ = ["Meaning", "ServerDialect"]
 
+CREATION = 10
 TOGETHER = 1 << 20
 RATE = 16 << 20
 """Bytes a second that even a slow disk takes: so much longer a large transaction may be silent."""
@@ -93,9 +93,7 @@ class ServerDialect(Dialect):
         with engine.connect() as connection:
             self.learn(connection)
             if not self._is_known(connection):
-                with self.creating(connection, max(1.0, deadline - time.monotonic())):
-                    if not self._is_known(connection):
-                        self.create(connection)
+                self._create_once(connection)
 
     def learn(self, connection: sa.Connection) -> None:
         """Asks the server about its limits."""
@@ -134,6 +132,14 @@ class ServerDialect(Dialect):
         code, text = self.code(exc), _one_line(exc)
         meaning = self.meanings.get(code) or self.meanings.get(code[:2])
         return meaning(self, text) if meaning else super().translate(exc)
+
+    def _create_once(self, connection: sa.Connection) -> None:
+        """Whoever comes while another creates the tables waits longer than for anything else."""
+        self.be_patient(connection.connection, CREATION + self.timeout)
+        with self.creating(connection, CREATION):
+            if not self._is_known(connection):
+                self.create(connection)
+        self.be_patient(connection.connection, self.timeout)
 
     def _is_known(self, connection: sa.Connection) -> bool:
         if not sa.inspect(connection).has_table(schema.name):
