@@ -242,6 +242,26 @@ def test_ten_processes_create_the_tables_at_once(run, new_url):
     backend.close()
 
 
+HOLD = {
+    "postgresql": "SELECT pg_advisory_lock(1684108136)",
+    "mariadb": "SELECT GET_LOCK(CONCAT('dash_statemanager.', DATABASE()), 10)",
+}
+
+
+def test_who_comes_while_another_creates_the_tables_waits_longer_than_the_timeout(new_url, kind):
+    backend = SqlBackend(new_url, limits=Limits(timeout=0.3))
+    engine = sa.create_engine(new_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with ThreadPoolExecutor(1) as threads:
+        with engine.connect() as other:
+            other.exec_driver_sql(HOLD[kind])
+            written = threads.submit(backend.put, "a", SMALL)
+            time.sleep(0.7)
+            assert not written.done()
+        assert written.result()
+
+    backend.close()
+
+
 FORKS = """
 backend = SqlBackend(sys.argv[1])
 backend.put("before", large)
