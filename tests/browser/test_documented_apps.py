@@ -19,9 +19,7 @@ pytest_plugins = ["tests.browser.fixtures"]
 pytestmark = pytest.mark.browser
 
 CALLBACKS = "return performance.getEntriesByType('resource').filter(e => e.name.includes('update-component')).length"
-TEXT = (
-    "return document.getElementById('react-entry-point').innerText.replace(/(Press SPACE|Loading).*\\n/g, '')"
-)
+TEXT = "return document.getElementById('react-entry-point').innerText.replace(/(Press SPACE|Loading).*\\n/g, '')"
 """What the page says, without what a grid says in passing to those who can't see it."""
 
 DRAWN = """return [...document.querySelectorAll('.dash-graph')].every(
