@@ -82,9 +82,10 @@ class SqlBackend(Backend, Purges):
         return self.get_many((key,)).get(key)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """The entries that are there, with one SELECT for up to 500 keys."""
-        found = ((row.key, self._entry(row)) for row in self._rows(keys))
-        return {key: entry for key, entry in found if entry is not None}
+        """The entries that are there, in the order of the keys, with one SELECT for up to 500 of them."""
+        wanted = dict.fromkeys(keys)
+        found = {row.key: self._entry(row) for row in self._rows(wanted)}
+        return {key: entry for key in wanted if (entry := found.get(key)) is not None}
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Sizes by key, from the index alone."""
