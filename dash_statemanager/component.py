@@ -12,6 +12,7 @@ from dash import dcc
 
 from .api import definitions, get_state_manager
 from .binding.names import app_name, store_id
+from .binding.versions import require
 from .definitions import HOUR, Clientside, ScopeName, StoreDefinition, Types
 from .errors import BackendUnavailable
 from .reference import BASE, CARRIED, is_reference
@@ -72,6 +73,8 @@ class ServerStore(dcc.Store):
         given = {"data": data, "clear_data": clear_data, "modified_timestamp": modified_timestamp}
         kwargs.update({name: value for name, value in given.items() if value is not None})
         _check(scope=(scope, ScopeName), types=(types, Types), clientside=(clientside, Clientside))
+        if clientside == "reference":
+            require('clientside="reference"', since=(3, 0))
         if ttl is not None and not ttl > 0:
             raise ValueError(f"ttl={ttl!r} is not a positive number of seconds")
         super().__init__(**kwargs)
