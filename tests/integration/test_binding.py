@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import copy
+import inspect
+from contextlib import nullcontext
 from typing import Any
 
 import dash
 import pytest
 from dash import Input, Output, Patch, dcc, html
 
-from dash_statemanager import ServerStore, ensure_session_context, get_state_manager
+from dash_statemanager import ServerStore, configure, ensure_session_context, get_state_manager
 from dash_statemanager.reference import is_reference
 
 from .conftest import session_of
 from .features import arguments, changes, contexts, origins, patterns, registrations, surroundings, values
 from .features.table import FEATURES, NEEDS, Feature
 from .page import Page
+from .remote import served
 
 PLAIN_PREFIX = "/plain/"
 TOPICS = (arguments, values, patterns, changes, contexts, registrations, origins, surroundings)
@@ -38,12 +41,26 @@ def test_a_feature_is_left_out_only_where_dash_is_too_old_for_it(name: str) -> N
     assert (name in FEATURES) == NEEDS[name].is_due()
 
 
-def visited(feature: Feature, Store: Any, prefix: str) -> tuple[Page, list[str]]:
+@pytest.mark.skipif("backend" not in inspect.signature(dash.Dash).parameters, reason="this Dash knows only Flask")
+@pytest.mark.parametrize("kind", ["fastapi", "quart"])
+@pytest.mark.parametrize("name", FEATURES)
+def test_a_feature_gives_the_same_on_every_kind_of_server(name: str, kind: str) -> None:
+    configure(backend="memory")
+    ours, seen_by_ours = visited(FEATURES[name], ServerStore, "/", kind)
+    plain, seen_by_plain = visited(FEATURES[name], dcc.Store, PLAIN_PREFIX, kind)
+    assert seen_by_ours == seen_by_plain
+    assert seen_by_plain
+    assert everything(ours) == everything(plain)
+
+
+def visited(feature: Feature, Store: Any, prefix: str, kind: str = "flask") -> tuple[Page, list[str]]:
     notes: list[str] = []
-    app = dash.Dash(__name__, url_base_pathname=prefix, on_error=contexts.on_app_error)
+    options = {} if kind == "flask" else {"backend": kind}
+    app = dash.Dash(__name__, url_base_pathname=prefix, on_error=contexts.on_app_error, **options)
     visit = feature(app, Store, lambda *values: notes.append(repr(values)))
-    page = Page(app.server.test_client(), prefix).open()
-    visit(page)
+    with nullcontext(app.server.test_client()) if kind == "flask" else served(app, kind, prefix) as client:
+        page = Page(client, prefix).open()
+        visit(page)
     return page, notes
 
 
