@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dash.testing import application_runners
 from dash.testing.application_runners import ThreadedRunner
 from hypothesis import HealthCheck, settings
 
@@ -107,6 +109,18 @@ def pytest_setup_options() -> Any:
 def chromium() -> str | None:
     """The path of a Chromium or Chrome, or None."""
     return next(filter(None, map(shutil.which, CHROMIUM)), None)
+
+
+class ServerThread(application_runners.KillerThread):  # type: ignore[misc]
+    """Ends with its app. That of dash[testing] also ends all other threads that were started meanwhile."""
+
+    def kill(self) -> None:
+        """Raises SystemExit in this thread."""
+        if self.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_long(self.ident), ctypes.py_object(SystemExit))
+
+
+application_runners.KillerThread = ServerThread
 
 
 class Runner(ThreadedRunner):
