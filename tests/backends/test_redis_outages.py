@@ -405,7 +405,7 @@ def test_a_cluster_without_one_of_its_nodes_is_reported(tmp_path):
 
         cluster.nodes[0].start()
         wait_until(lambda: backend.put(f"{lost}/a", SMALL) and backend.put(f"{kept}/a", SMALL), 10)
-        wait_until(lambda: backend.ping() is None)
+        wait_until(lambda: backend.ping() is None, 60)
     finally:
         backend.close()
         cluster.kill()
@@ -423,10 +423,10 @@ def test_the_replica_of_a_lost_node_takes_over(tmp_path):
             assert client.wait(1, 5000) == 1
         cluster.nodes[0].pause()
 
-        wait_until(lambda: backend.put(key, SMALL, 60))
+        wait_until(lambda: backend.put(key, SMALL, 60), 60)
 
         assert bytes(backend.get(key).payload.buffer) == b"small"
-        wait_until(lambda: backend.ping() is None)
+        wait_until(lambda: backend.ping() is None, 60)
         with replica.client() as client:
             assert client.role()[0] == b"master"
     finally:
