@@ -147,6 +147,7 @@ def fresh_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     for name in [name for name in os.environ if name.startswith(("STATE_", "SESSION_", "CLOUD_RUN_SESSION_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("STATE_DATABASE_URL", f"sqlite:///{tmp_path / 'state.db'}")
+    monkeypatch.setattr(dash_statemanager.api, "_server_secrets", [])
     monkeypatch.chdir(tmp_path)
     dash_statemanager.reset()
     yield

@@ -78,7 +78,12 @@ def outcomes(backends: dict[Callable[[Backend], None], Backend]) -> dict[str, Ou
         return {name: future.result() for name, future in running.items()}
 
 
-@pytest.mark.parametrize("mode", ["refuse", "hang", "reset", "slow"])
+MODES = [
+    (name, mode) for name in SERVERS for mode in ("refuse", "hang", "reset", "slow") if (name, mode) != ("gcs", "slow")
+]
+
+
+@pytest.mark.parametrize(("server", "mode"), MODES, indirect=["server"])
 def test_a_broken_way_is_an_error_in_time_and_heals(mode: str, proxy: Proxy, backends) -> None:
     proxy.mode = mode
     for name, (error, seconds) in outcomes(backends).items():

@@ -149,11 +149,21 @@ class Proxy:
     """
 
     def __init__(self, target: int) -> None:
-        self.mode = "pass"
+        self._mode = self._seen = "pass"
         self.port = free_port()
         self._target = target
         self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def mode(self) -> str:
+        """What it does now."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: str) -> None:
+        self._mode = mode
+        wait_until(lambda: self._seen == mode or not self._thread.is_alive())
 
     def __enter__(self) -> Proxy:
         self._thread.start()
@@ -170,24 +180,27 @@ class Proxy:
         answers_: set[socket.socket] = set()
         next_byte = 0.0
         while not self._closed:
-            if self.mode == "refuse":
+            mode = self._mode
+            if mode == "refuse":
                 if listener is not None:
                     listener.close()
                     listener = None
                     _close(pairs, answers_, *pairs)
+                self._seen = mode
                 time.sleep(0.005)
                 continue
             if listener is None:
                 listener = _listen(self.port)
-            watched = [listener, *([] if self.mode == "hang" else pairs)]
+            self._seen = mode
+            watched = [listener, *([] if mode == "hang" else pairs)]
             for ready in _readable(watched):
                 if ready is listener:
                     self._accept(listener, pairs, answers_)
                 elif ready not in pairs:
                     continue
-                elif self.mode == "reset":
+                elif mode == "reset":
                     _close(pairs, answers_, ready, abort=True)
-                elif self.mode == "slow" and ready in answers_:
+                elif mode == "slow" and ready in answers_:
                     if time.monotonic() >= next_byte:
                         next_byte = time.monotonic() + 1
                         _forward(pairs, answers_, ready, 1)

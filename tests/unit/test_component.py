@@ -81,9 +81,9 @@ def test_subclasses_work() -> None:
         def __init__(self, name: str) -> None:
             super().__init__(id={"type": "filters", "name": name}, data=None, scope="user")
 
-    store = Filters("one")
-    assert json.loads(json.dumps(sent(store)))["id"] == {"type": "filters", "name": "one"}
-    found = get_state_manager().find("/", '{"name":"one","type":"filters"}')
+    store = Filters("of a subclass")
+    assert json.loads(json.dumps(sent(store)))["id"] == {"type": "filters", "name": "of a subclass"}
+    found = get_state_manager().find("/", '{"name":"of a subclass","type":"filters"}')
     assert found is not None
     assert found.scope == "user"
 
