@@ -12,6 +12,7 @@ import pytest
 from dash import dcc
 
 from dash_statemanager import ServerStore, UnsupportedDash, configure, get_state_manager
+from dash_statemanager.binding.names import app_name
 from dash_statemanager.reference import BASE, is_reference
 
 
@@ -83,7 +84,7 @@ def test_subclasses_work() -> None:
 
     store = Filters("of a subclass")
     assert json.loads(json.dumps(sent(store)))["id"] == {"type": "filters", "name": "of a subclass"}
-    found = get_state_manager().find("/", '{"name":"of a subclass","type":"filters"}')
+    found = get_state_manager().find(app_name(), '{"name":"of a subclass","type":"filters"}')
     assert found is not None
     assert found.scope == "user"
 
