@@ -145,7 +145,11 @@ class RedisCluster:
 
     def _start(self) -> None:
         for node in self.nodes:
-            node.start()
+            try:
+                node.start()
+            except Exception:  # one of its two ports was taken meanwhile
+                node.port = min(free_port(), HIGHEST_PORT - node.port % 1000)
+                node.start()
         for number, node in enumerate(self.nodes):
             with node.client() as client:
                 client.execute_command("CLUSTER ADDSLOTS", *range(number * SLOTS // 3, (number + 1) * SLOTS // 3))
