@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from .codecs.base import Frozen
 
-OVERHEAD = 512
-"""Bytes counted for an entry besides its value."""
+OVERHEAD = 800
+"""Bytes that an entry takes in memory besides what it holds: its key, and what is known of it."""
 
 
 @dataclass
@@ -27,6 +27,11 @@ class Cached:
     frozen: Frozen
     ttl: float | None
     touched: float
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory, in bytes."""
+        return self.frozen.nbytes + self.frozen.overhead + OVERHEAD
 
     def expired(self, now: float) -> bool:
         """Whether its entry in the backend must be gone, as far as this process knows."""
@@ -60,6 +65,16 @@ class ProcessCache:
         with self._lock:
             return self._get(key)
 
+    def all_of(self, keys: Iterable[str], fit: Callable[[Collection[Cached]], bool]) -> dict[str, Cached] | None:
+        """The values of the keys, if all are here and fit; else None, and nothing is counted."""
+        with self._lock:
+            found = {key: self._get(key) for key in keys}
+            here = {key: cached for key, cached in found.items() if cached is not None}
+            if len(here) < len(found) or not fit(here.values()):
+                return None
+            self._hits += len(here)
+            return here
+
     def put(self, key: str, cached: Cached) -> None:
         """Keeps a value, and lets go of those that were not used for longest."""
         with self._lock:
@@ -89,6 +104,13 @@ class ProcessCache:
         with self._lock:
             self._discards += 1
             for key in [key for key in self._entries if key.startswith(prefix)]:
+                self._drop(key)
+
+    def sweep(self) -> None:
+        """Lets go of what has expired."""
+        with self._lock:
+            now = self._clock()
+            for key in [key for key, cached in self._entries.items() if cached.expired(now)]:
                 self._drop(key)
 
     def after_fork(self) -> None:
@@ -152,15 +174,14 @@ class ProcessCache:
 
     def _put(self, key: str, cached: Cached) -> None:
         self._drop(key)
-        size = cached.frozen.nbytes + OVERHEAD
-        if size > self._max:
+        if cached.nbytes > self._max:
             return
         self._entries[key] = cached
-        self._bytes += size
+        self._bytes += cached.nbytes
         while self._bytes > self._max:
             self._drop(next(iter(self._entries)))
 
     def _drop(self, key: str) -> None:
         cached = self._entries.pop(key, None)
         if cached is not None:
-            self._bytes -= cached.frozen.nbytes + OVERHEAD
+            self._bytes -= cached.nbytes

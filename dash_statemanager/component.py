@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from dash import dcc
 
 from .api import definitions, get_state_manager
 from .binding.names import app_name, store_id
-from .binding.versions import require
 from .definitions import HOUR, Clientside, ScopeName, StoreDefinition, Types
 from .errors import BackendUnavailable
 from .reference import BASE, CARRIED, is_reference
-from .session import current_visit
+from .session import before_response, current_visit
 
 if TYPE_CHECKING:
     from .manager import StateManager
@@ -73,8 +75,6 @@ class ServerStore(dcc.Store):
         given = {"data": data, "clear_data": clear_data, "modified_timestamp": modified_timestamp}
         kwargs.update({name: value for name, value in given.items() if value is not None})
         _check(scope=(scope, ScopeName), types=(types, Types), clientside=(clientside, Clientside))
-        if clientside == "reference":
-            require('clientside="reference"', since=(3, 0))
         if ttl is not None and not ttl > 0:
             raise ValueError(f"ttl={ttl!r} is not a positive number of seconds")
         super().__init__(**kwargs)
@@ -116,13 +116,17 @@ class ServerStore(dcc.Store):
         What the page's script has to know stands beside the component's properties, where Dash leaves it alone.
         """
         as_json: dict[str, Any] = super().to_plotly_json()  # type: ignore[no-untyped-call]  # Dash is untyped here
-        initial = as_json["props"].pop("data", None)
+        minted, initial = None, as_json["props"].pop("data", None)
         if initial is not None:
-            as_json["props"]["data"] = self._reference(initial)
+            minted = self._mint(initial)
+            as_json["props"]["data"] = minted.reference
         rules = {"sealed": self._definition.sealed, "reference": self._definition.clientside == "reference"}
         if any(rules.values()):
             as_json["statemanager"] = rules
-        definitions.serve(app_name(), self._definition)
+        if minted is None or minted.write is None:
+            definitions.serve(app_name(), self._definition)
+        else:
+            before_response(partial(self._write_and_serve, minted, app_name()))
         visit = current_visit()
         if visit is not None and visit.app is None:  # a worker's result: no response of ours will tell of the store
             get_state_manager().publish()
@@ -130,30 +134,48 @@ class ServerStore(dcc.Store):
 
     def _complete(self) -> StoreDefinition:
         if getattr(self, "data", None) is not None:
-            self._reference(self.data)
+            self._write(self._mint(self.data))
         return self._definition
 
-    def _reference(self, initial: Any) -> Any:
+    def _mint(self, initial: Any) -> _Minted:
         """The reference of the initial value: minted once, and again when half its lifetime is over."""
-        manager = get_state_manager()
-        if self._minted is None or self._minted.manager is not manager or self._minted.due < time.time():
-            try:
-                reference = manager.write_initial(self._definition, initial)
-            except BackendUnavailable:  # the page opens all the same, and the value is written with its next use
-                return manager.name_initial(self._definition, initial)
+        manager, minted = get_state_manager(), self._minted
+        if minted is None or minted.manager is not manager or minted.due < time.time():
+            reference, write = manager.prepare_initial(self._definition, initial)
             due = time.time() + (manager.versions.ttl(self._definition) or math.inf) / 2
-            self._minted = _Minted(manager, due, reference)
-            if self._shared and is_reference(reference) and CARRIED not in reference:
-                self._definition = replace(self._definition, initial=reference[BASE])
-                definitions.define(self._definition)
-        return self._minted.reference
+            minted = self._minted = _Minted(manager, due, reference, write)
+        return minted
+
+    def _write_and_serve(self, minted: _Minted, app: str) -> None:
+        self._write(minted)
+        definitions.serve(app, self._definition)
+
+    def _write(self, minted: _Minted) -> None:
+        try:
+            minted.write_once()
+        except BackendUnavailable:  # the page opens all the same, and the value is written with its next use
+            return
+        current = self._shared and self._minted is minted
+        if current and is_reference(minted.reference) and CARRIED not in minted.reference:
+            self._definition = replace(self._definition, initial=minted.reference[BASE])
+            definitions.define(self._definition)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Minted:
+    """The reference of an initial value, and what writes the value; None when that is done."""
+
     manager: StateManager
     due: float
     reference: Any
+    write: Callable[[], None] | None
+    lock: Lock = field(default_factory=Lock)
+
+    def write_once(self) -> None:
+        with self.lock:
+            if self.write is not None:
+                self.write()
+                self.write = None
 
 
 def load_script() -> None:

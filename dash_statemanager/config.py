@@ -53,6 +53,10 @@ class Settings(BaseSettings):
         max_versions: Most versions that the head of one store keeps.
         max_store_bytes: Most bytes that the head of one store keeps; two versions are kept whatever their size.
         compression: `auto`, `none`, `lz4` or `zstd`.
+        deduplicate: Keep equal values above 64 KiB once, however many sessions hold them.
+        local_tier_bytes: Most bytes of large values of a distant backend that are kept in files, which all workers of
+            a machine map into their memory; 0 keeps none. Needs `deduplicate`.
+        local_tier_folder: Where those files are; default a folder of this user in the system's temporary one.
         cookie_samesite: `Lax`, `Strict` or `None`; `None` adds Secure and Partitioned.
         cookie_secure: `auto` (where the request came over HTTPS), `true` or `false`.
         cookie_domain: Domain of the session cookie.
@@ -82,6 +86,9 @@ class Settings(BaseSettings):
     max_versions: int = Field(64, ge=2)
     max_store_bytes: int = Field(256 << 20, gt=0)
     compression: Literal["auto", "none", "lz4", "zstd"] = "auto"
+    deduplicate: bool = True
+    local_tier_bytes: int = Field(1 << 30, ge=0)
+    local_tier_folder: str | None = None
     cookie_samesite: Literal["Lax", "Strict", "None"] = "Lax"
     cookie_secure: Literal["auto", "true", "false"] = "auto"
     cookie_domain: str | None = None

@@ -112,10 +112,6 @@ class Definitions:
         """Whether any store exists: before that the library stays inert."""
         return bool(self._lasting or self._passing)
 
-    def knows(self, store_id: str) -> bool:
-        """Whether a store with this id was made in this process."""
-        return store_id in self._lasting or store_id in self._passing
-
     def like(self, pattern: str) -> list[StoreDefinition]:
         """The stores of this process with this id, or whose dict ids fit it as callbacks write them with wildcards."""
         if not pattern.startswith("{"):
@@ -192,6 +188,13 @@ class Definitions:
         elif made.initial is None and store_id in self._promises:
             return self._promises[store_id]()
         return made
+
+    def can_tell(self, app: str, store_id: str) -> bool:
+        """Whether `find` needs nothing of the backend."""
+        if (made := self._of(app, store_id)) is None:
+            answer = self._found.get(store_id, {}).get(app)
+            return answer is not None and answer.until > self._clock()
+        return made.passing or made.initial is not None or store_id not in self._promises
 
     def _of(self, app: str, store_id: str) -> StoreDefinition | None:
         """What this process knows of an app's store; None where the notes have to tell."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from .carrier import Carrier
@@ -21,6 +22,7 @@ logger = logging.getLogger("dash_statemanager")
 
 Wanted = Sequence[tuple[Mapping[str, Any], StoreDefinition | None]]
 Carries = Literal["always", "when away", "never"]
+Later = Callable[[], None]
 
 
 class Exchange:
@@ -34,7 +36,7 @@ class Exchange:
         chains: Reads.
         carrier: Makes values travel.
         carries: When values themselves travel to the browser: `when away` is while the backend is.
-        write: Writes and keeps house; returns the names.
+        prepare: Names values; gives beside the names what writes them and keeps house.
     """
 
     def __init__(
@@ -46,29 +48,35 @@ class Exchange:
         chains: Chains,
         carrier: Carrier,
         carries: Carries,
-        write: Callable[[Sequence[Write]], list[str]],
+        prepare: Callable[[Sequence[Write]], tuple[list[str], Later]],
     ) -> None:
         self._access, self._gate, self._references, self._versions = access, gate, references, versions
-        self._chains, self._carrier, self._carries, self._write = chains, carrier, carries, write
+        self._chains, self._carrier, self._carries, self._prepare = chains, carrier, carries, prepare
 
     def write_many(self, writes: Iterable[tuple[StoreDefinition, Any]]) -> list[Any]:
         """What browsers are to hold for values, and a `PatchLink` for `Operations` and `Settlement`; None for None."""
         pairs = list(writes)
-        sent = iter(self._send([self._draft(store, value) for store, value in pairs if value is not None]))
-        return [None if value is None else next(sent) for _, value in pairs]
+        return _beside_none(pairs, self._send(self._drafts(pairs)))
 
-    def write_initial(self, store: StoreDefinition, value: Any) -> Any:
-        """What browsers are to hold for an initial value: in the app's scope, without a head, by its content."""
-        return self._send([Write(store, APP, value, listed=False)])[0]
+    def prepare_many(self, writes: Iterable[tuple[StoreDefinition, Any]]) -> tuple[list[Any], Later]:
+        """What `write_many` returns, and what writes the values; where they may travel, they are written already."""
+        pairs = list(writes)
+        sent, write = self._later(self._drafts(pairs))
+        return _beside_none(pairs, sent), write
 
-    def name_initial(self, store: StoreDefinition, value: Any) -> Any:
-        """What `write_initial` will return, without writing."""
-        write = Write(store, APP, value, listed=False)
-        return self._reference(write, self._versions.name(write))
+    def prepare_initial(self, store: StoreDefinition, value: Any) -> tuple[Any, Later]:
+        """As `prepare_many`, for an initial value: in the app's scope, without a head, by its content."""
+        sent, write = self._later([Write(store, APP, value, listed=False)])
+        return sent[0], write
 
     def read_many(self, wanted: Wanted) -> list[Any]:
         """The values of references."""
         return self._chains.read_many(self._admit(wanted))
+
+    def read_at_hand(self, wanted: Wanted) -> tuple[list[Any] | None, Callable[[], list[Any]]]:
+        """The values of references, if they are at hand; and what reads them where they are not."""
+        chains = self._admit(wanted)
+        return self._chains.at_hand(chains), partial(self._chains.read_many, chains)
 
     def open_many(self, wanted: Wanted) -> list[Stored[Any] | None]:
         """Handles of them."""
@@ -82,6 +90,9 @@ class Exchange:
         scopes = self._access.to_read()
         return [self._gate.admit(reference, store, scopes) for reference, store in wanted]
 
+    def _drafts(self, pairs: Iterable[tuple[StoreDefinition, Any]]) -> list[Write]:
+        return [self._draft(store, value) for store, value in pairs if value is not None]
+
     def _draft(self, store: StoreDefinition, value: Any) -> Write:
         scope = self._access.to_write(store.scope)
         if isinstance(value, Operations):
@@ -94,18 +105,37 @@ class Exchange:
         if self._carries == "always":
             return self._carry(drafts)
         try:
-            return [self._reference(draft, name) for draft, name in zip(drafts, self._write(drafts), strict=True)]
+            sent, write = self._named(drafts, self._versions.read_many)
+            write()
+            return sent
         except BackendUnavailable as exc:
             if self._carries == "never":
                 raise
             logger.debug("values travel to the browser while the backend is away: %s", exc)
             return self._carry(drafts)
 
+    def _later(self, drafts: Sequence[Write]) -> tuple[list[Any], Later]:
+        if self._carries != "never":
+            return self._send(drafts), lambda: None
+        return self._named(drafts, self._versions.at_hand)
+
+    def _named(self, drafts: Sequence[Write], read: Callable[[Iterable[str]], object]) -> tuple[list[Any], Later]:
+        names, write = self._prepare(drafts)
+        return [self._reference(draft, name, read) for draft, name in zip(drafts, names, strict=True)], write
+
     def _carry(self, drafts: Sequence[Write]) -> list[Any]:
         return [self._carrier.send(draft, self._versions.ttl(draft.store)) for draft in drafts]
 
-    def _reference(self, write: Write, name: str) -> dict[str, str] | PatchLink:
+    def _reference(
+        self, write: Write, name: str, read: Callable[[Iterable[str]], object]
+    ) -> dict[str, str] | PatchLink:
         if write.patch:
             return PatchLink(name)
-        initial = self._versions.initial_again(write, name)
+        initial = self._versions.initial_again(write, name, read) if write.listed else None
         return {BASE: initial} if initial else self._references.mint(write.scope, write.store.digest, name)
+
+
+def _beside_none(pairs: Iterable[tuple[StoreDefinition, Any]], sent: Iterable[Any]) -> list[Any]:
+    """What is sent for each pair: nothing for None."""
+    rest = iter(sent)
+    return [None if value is None else next(rest) for _, value in pairs]

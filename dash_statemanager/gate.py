@@ -11,8 +11,7 @@ from typing import Any
 from .carrier import CarriedPatch, Carrier
 from .chains import Chain, Link
 from .definitions import StoreDefinition
-from .reference import BASE, CARRIED, CHAIN, PATCH_NAME, References, Scope, Token, base_of
-from .versions import Keys
+from .reference import BASE, CARRIED, CHAIN, PATCH_NAME, Keys, References, Scope, Token, base_of
 
 logger = logging.getLogger("dash_statemanager")
 

@@ -83,26 +83,50 @@ class Pruner:
         locks: Gives the lease.
         interval: Seconds between prunes.
         clock: Gives the Unix time.
+        sweep: Lets this process forget what has expired.
     """
 
-    def __init__(self, backend: Backend, locks: Locks, interval: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        locks: Locks,
+        interval: float,
+        clock: Callable[[], float],
+        sweep: Callable[[], None],
+    ) -> None:
         self._backend, self._locks, self._interval, self._clock = backend, locks, interval, clock
+        self._sweep = sweep
         self._due = clock() + interval
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Lets a prune that is under way close the backend when it is done, which it opens again."""
+        self._closed.set()
+        self._closed = threading.Event()
 
     def prune(self) -> int:
         """Removes what has expired and orphans, at once; returns how many."""
-        purges = purger(self._backend)
-        return purges.purge() if purges else 0
+        self._sweep()
+        return self._purge()
 
     def prune_if_due(self) -> None:
-        """Starts a prune in the background if the interval is over and no other worker is at it."""
+        """Starts a prune in the background if the interval is over; one worker does it for all, each for itself."""
         if self._clock() >= self._due:
             self._due = self._clock() + self._interval
-            threading.Thread(target=self._prune_with_lease, name="dash-statemanager-prune", daemon=True).start()
+            arguments = (self._closed,)
+            name = "dash-statemanager-prune"
+            threading.Thread(target=self._prune_with_lease, args=arguments, name=name, daemon=True).start()
 
-    def _prune_with_lease(self) -> None:
+    def _prune_with_lease(self, closed: threading.Event) -> None:
+        self._sweep()
         try:
             if self._locks.try_lease("prune", self._interval):
-                self.prune()
+                self._purge()
         except BackendError as exc:
             logger.warning("pruning failed and will be tried again: %s", exc)
+        if closed.is_set():
+            self._backend.close()
+
+    def _purge(self) -> int:
+        purges = purger(self._backend)
+        return purges.purge() if purges else 0

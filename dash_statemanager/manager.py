@@ -54,11 +54,11 @@ class StateManager:
         self.counters: Counter[str] = Counter()
         self.definitions = Definitions(clock) if definitions is None else definitions
         self.access = Access(Identity(settings.identity), settings.enable_user_isolation)
-        self.backend = open_backend(settings, clock)
+        self.backend = open_backend(settings, clock, lambda: self._content_key)
         self.locks = Locks(lambda: self.backend, settings.namespace)
         self.lazy_lock = RLock()
         self._clock, self._server_secret = clock, server_secret
-        self._pruner = Pruner(self.backend, self.locks, settings.prune_interval, clock)
+        self._pruner = Pruner(self.backend, self.locks, settings.prune_interval, clock, lambda: self.versions.sweep())
 
     @lazy
     def secret_keys(self) -> list[str]:
@@ -71,11 +71,18 @@ class StateManager:
         """Signs session cookies and reads them back."""
         return SessionCookies(self.secret_keys, self.settings.namespace, self.settings.ttl_default)
 
+    @property
+    def can_verify(self) -> bool:
+        """Whether cookies are verified without the backend, which may keep the secret."""
+        return "cookies" in self.__dict__
+
     @lazy
     def codecs(self) -> Codecs:
         """Turns values into payloads and back."""
-        keys = [key.encode() for key in self.secret_keys]
-        return Codecs(compression=self.settings.compression, keys=keys)
+        compression = self.settings.compression
+        if compression == "auto" and self.backend.reach == "machine":  # no wire that it could shorten
+            compression = "none"
+        return Codecs(compression=compression, keys=[key.encode() for key in self.secret_keys])
 
     @lazy
     def versions(self) -> Versions:
@@ -101,7 +108,7 @@ class StateManager:
 
     @lazy
     def _chains(self) -> Chains:
-        peek = Peek(self.versions, self.backend, self._clock)
+        peek = Peek(self.versions, self.backend)
         return Chains(self.versions, peek, self.codecs, self._clock, self.counters)
 
     @lazy
@@ -113,7 +120,7 @@ class StateManager:
         reach, fallback = self.backend.reach, self.settings.fallback
         carries: Carries = "always" if reach == "browser" else "when away" if fallback == "client" else "never"
         parts = self.access, self.gate, self._references, self.versions, self._chains, self._carrier
-        return Exchange(*parts, carries, self._write)
+        return Exchange(*parts, carries, self._prepare)
 
     # -- references: what the binding uses
 
@@ -131,13 +138,16 @@ class StateManager:
         """
         return self._exchange.write_many(writes)
 
-    def write_initial(self, store: StoreDefinition, value: Any) -> Any:
-        """Writes an initial value, in the app's scope and without a head; equal content has an equal reference."""
-        return self._exchange.write_initial(store, value)
+    def prepare_many(self, writes: Iterable[tuple[StoreDefinition, Any]]) -> tuple[list[Any], Callable[[], None]]:
+        """What `write_many` returns, and what writes the values as they are now.
 
-    def name_initial(self, store: StoreDefinition, value: Any) -> Any:
-        """The reference that `write_initial` will return, without writing: a page can be served meanwhile."""
-        return self._exchange.name_initial(store, value)
+        Where values may travel to the browser, they have been written already: only then is it known whether they do.
+        """
+        return self._exchange.prepare_many(writes)
+
+    def prepare_initial(self, store: StoreDefinition, value: Any) -> tuple[Any, Callable[[], None]]:
+        """As `prepare_many`, for an initial value, which has no head; equal content has an equal reference."""
+        return self._exchange.prepare_initial(store, value)
 
     def read_many(self, wanted: Wanted) -> list[Any]:
         """The values of references, each with the store that it arrived at, where that is known.
@@ -151,6 +161,10 @@ class StateManager:
         """As `read_many`, for one reference."""
         return self.read_many([(reference, store)])[0]
 
+    def read_at_hand(self, wanted: Wanted) -> tuple[list[Any] | None, Callable[[], list[Any]]]:
+        """As `read_many`, where that takes no time: None, and what reads them, where it may wait for the backend."""
+        return self._exchange.read_at_hand(wanted)
+
     def open_many(self, wanted: Wanted) -> list[Stored[Any] | None]:
         """As `read_many`, but handles: rights are checked now, values are read when they are used."""
         return self._exchange.open_many(wanted)
@@ -159,13 +173,16 @@ class StateManager:
         """What the patches of a reference come to, for `write_many`: one link that stands for all of them."""
         return self._exchange.settle(reference, store)
 
-    def _write(self, writes: Sequence[Write]) -> list[str]:
-        if not writes:
-            return []
-        names = self.versions.write_many(writes)
-        self._newest.settle(writes)
-        self._pruner.prune_if_due()
-        return names
+    def _prepare(self, writes: Sequence[Write]) -> tuple[list[str], Callable[[], None]]:
+        names, write = self.versions.prepare(writes)
+
+        def write_and_keep_house() -> None:
+            if writes:
+                write()
+                self._newest.settle(writes)
+                self._pruner.prune_if_due()
+
+        return names, write_and_keep_house
 
     # -- stores by name: Python's side
 
@@ -227,7 +244,8 @@ class StateManager:
 
     def write_newest(self, values: Iterable[tuple[StoreDefinition, Any]]) -> None:
         """Makes values the newest of their stores."""
-        self._write(self._newest.writes(values))
+        _, write = self._prepare(self._newest.writes(values))
+        write()
 
     # -- sessions and users
 
@@ -250,12 +268,17 @@ class StateManager:
         """
         old, new = successor()
         if old:
+            self.flush()
             source = self.versions.keys.scope(old.scopes[0])
             copy_all(self.backend, source, self.versions.keys.scope(new.scopes[0]), self._clock())
             self.versions.delete(source)
         announce(new)
 
     # -- housekeeping
+
+    def flush(self) -> None:
+        """Prolongs the lifetime of what was read, at once; it also happens by itself. Raises `BackendError`."""
+        self.versions.toucher.flush()
 
     def prune(self) -> int:
         """Removes what has expired, at once; returns how many entries. It also happens by itself."""
@@ -286,5 +309,8 @@ class StateManager:
             self.versions.cache.after_fork()
 
     def close(self) -> None:
-        """Closes what was opened; a later use opens it again."""
+        """Sends what waits to be sent, and closes what was opened; a later use opens it again."""
+        if "versions" in self.__dict__:
+            self.versions.toucher.close()
+        self._pruner.close()
         self.backend.close()

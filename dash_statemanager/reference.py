@@ -78,6 +78,29 @@ NOBODY = Scope.of("x", "nobody")
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Builds the keys of one namespace."""
+
+    namespace: str
+
+    def scope(self, scope: Scope) -> str:
+        """Prefix of all that a session, a user or the app holds."""
+        return f"{self.namespace}/{scope}/"
+
+    def version(self, scope: Scope, store: str, name: str) -> str:
+        """Key of a version; `store` is the store's digest."""
+        return f"{self.namespace}/{scope}/{store}/{name}"
+
+    def head(self, scope: Scope, store: str) -> str:
+        """Key of a head."""
+        return f"{self.namespace}/{scope}/{store}/head"
+
+    def patch(self, scope: Scope, name: str) -> str:
+        """Key of a patch."""
+        return f"{self.namespace}/{scope}/~patches/{name}"
+
+
+@dataclass(frozen=True)
 class Token:
     """What a verified token names."""
 

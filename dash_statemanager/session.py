@@ -7,6 +7,7 @@ the current one.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib import import_module
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -62,13 +64,26 @@ class Visit:
         session: From a valid cookie; None without one.
         header: Looks up a request header.
         issued: A session that the response announces in a cookie.
-        app: Route prefix of the app that is visited; Dash itself often takes the one that was made last.
+        app: Route prefix of the app that is visited; Dash itself often takes the one that was made last. None in a
+            worker, where there is no request.
+        due: What is to be done before the response leaves.
     """
 
     session: Session | None = None
     header: Callable[[str], str | None] = field(default=lambda name: None, repr=False)
     issued: Session | None = None
     app: str | None = None
+    due: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    _finishing: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    def finish(self) -> None:
+        """Does what is due, once. What fails is not tried again: the response that it was for is an error."""
+        with self._finishing:
+            while self.due:
+                try:
+                    self.due[0]()
+                finally:
+                    del self.due[0]  # not earlier: of two messages of a socket neither leaves before it is done
 
 
 _visit: ContextVar[Visit | None] = ContextVar("dash_statemanager_visit", default=None)
@@ -98,6 +113,15 @@ def enter_visit(visit: Visit | None) -> ContextReset:
 def current_visit() -> Visit | None:
     """The current visit, or None outside of requests."""
     return _visit.get()
+
+
+def before_response(do: Callable[[], None]) -> None:
+    """Does what may wait for the backend: at once, or on an event loop before the response leaves, in a thread."""
+    visit = current_visit()
+    if visit is None or visit.app is None or asyncio._get_running_loop() is None:
+        do()
+    else:
+        visit.due.append(do)
 
 
 def successor() -> tuple[Session | None, Session]:

@@ -9,8 +9,9 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from .backends.base import Backend, Entry, Expect, Payload, Put
@@ -20,39 +21,19 @@ from .codecs.base import Frozen
 from .codecs.part import Part
 from .config import Settings
 from .definitions import StoreDefinition
-from .errors import BackendUnavailable, Conflict, StateError, ValueTooLarge
+from .errors import Conflict, StateError, ValueTooLarge
 from .heads import Head, Heads
 from .locks import PLACE as LOCKS
 from .locks import check_held, put_fenced
 from .quota import Quota
-from .reference import APP, NOBODY, Scope, content_version, new_patch, random_version, version_in
+from .reference import APP, NOBODY, Keys, Scope, content_version, new_patch, random_version, version_in
+from .touches import Toucher
 
 logger = logging.getLogger("dash_statemanager")
 
 MAX_ATTEMPTS = 50
-
-
-@dataclass(frozen=True)
-class Keys:
-    """Builds the keys of one namespace."""
-
-    namespace: str
-
-    def scope(self, scope: Scope) -> str:
-        """Prefix of all that a session, a user or the app holds."""
-        return f"{self.namespace}/{scope}/"
-
-    def version(self, scope: Scope, store: str, name: str) -> str:
-        """Key of a version; `store` is the store's digest."""
-        return f"{self.namespace}/{scope}/{store}/{name}"
-
-    def head(self, scope: Scope, store: str) -> str:
-        """Key of a head."""
-        return f"{self.namespace}/{scope}/{store}/head"
-
-    def patch(self, scope: Scope, name: str) -> str:
-        """Key of a patch."""
-        return f"{self.namespace}/{scope}/~patches/{name}"
+APART = 32 << 10
+"""Bytes from which on a version that is pushed out is deleted by itself, since its body may be shared."""
 
 
 @dataclass(frozen=True)
@@ -116,33 +97,39 @@ class Versions:
         self._settings, self._backend, self._codecs = settings, backend, codecs
         self._key, self._clock = key, clock
         self.keys = Keys(settings.namespace)
-        self.heads = Heads(lambda: self._backend)
+        self.heads = Heads(lambda: self._backend, clock)
         self.cache = ProcessCache(settings.cache_bytes, clock)
+        self.toucher = Toucher(backend, self.cache, clock)
         self._quota = Quota(backend, settings.max_session_bytes)
 
-    def write_many(self, writes: Sequence[Write]) -> list[str]:
-        """Writes all values with their heads, in one round trip where the backend can; returns their names.
+    def prepare(self, writes: Sequence[Write]) -> tuple[list[str], Callable[[], None]]:
+        """The names of values, and what writes these, as they are now, with their heads.
+
+        They are written in one round trip where the backend can.
 
         Raises:
             CodecError: No codec takes a value.
-            ValueTooLarge: A value or a session is over its limit.
-            BackendError: The backend failed.
+            ValueTooLarge: A value is over its limit, or when they are written a session.
+            BackendError: When they are written: the backend failed.
         """
         drafts = [self._draft(write) for write in writes]
+        return [draft.name for draft in drafts], partial(self._write, drafts)
+
+    def _write(self, drafts: Sequence[_Draft]) -> None:
         self._charge(drafts)
         for attempt in range(MAX_ATTEMPTS):
             try:
                 self._commit(drafts, self.heads.look_up(self._head_keys(drafts)))
-                return [draft.name for draft in drafts]
+                return
             except Conflict:
                 self.heads.forget(self._head_keys(drafts))
                 if attempt == MAX_ATTEMPTS - 1:
                     raise
-                time.sleep(random.uniform(0, 0.001 * min(attempt + 1, 20)))
+                time.sleep(random.uniform(0, 0.001 * min(attempt, 20)))  # at first only the head was old
         raise AssertionError("unreachable")
 
     def write_onto(self, write: Write, head_key: str, head: Head, expect: Expect) -> bool:
-        """As `write_many`, but only if the head is still the one that is given; whether it was."""
+        """Writes a value, but only if the head is still the one that is given; whether it was."""
         draft = self._draft(write)
         self._charge([draft])
         try:
@@ -153,18 +140,20 @@ class Versions:
         return True
 
     def read_many(self, keys: Iterable[str]) -> dict[str, Cached]:
-        """What exists of the keys, touched where a tenth of its lifetime is used up."""
+        """What exists of the keys; it is soon touched where a tenth of its lifetime is used up."""
         found = self.cache.fetch(keys, self._load)
-        now = self._clock()
-        for key in [key for key, cached in found.items() if cached.needs_touch(now)]:
-            if not self.touch(key, found[key], now):
-                self.cache.remove([key])
-                del found[key]
+        self.toucher.see(found)
         return found
 
-    def name(self, write: Write) -> str:
-        """The name that a write will have; of what has a new one each time, any."""
-        return self._draft(write).name
+    def at_hand(self, keys: Iterable[str], most: float = math.inf) -> dict[str, Cached] | None:
+        """As `read_many`, if that needs nothing of the backend, and `thaw` copies at most so many bytes; else None."""
+
+        def fit(found: Collection[Cached]) -> bool:
+            return sum(cached.frozen.nbytes for cached in found if not cached.frozen.shared) <= most
+
+        found = self.cache.all_of(keys, fit)
+        self.toucher.see(found or {})
+        return found
 
     def delete(self, prefix: str) -> int:
         """Deletes all keys with the prefix but those of locks; returns how many there were."""
@@ -174,12 +163,23 @@ class Versions:
         self.cache.discard(prefix)
         return self._backend.delete(*keys) if keys else 0
 
-    def initial_again(self, write: Write, name: str) -> str | None:
-        """The token of the store's initial value, if that is what was written: its readers see no change."""
+    def sweep(self) -> None:
+        """Lets this process forget what has expired."""
+        self.cache.sweep()
+        self.heads.sweep()
+
+    def initial_again(self, write: Write, name: str, read: Callable[[Iterable[str]], object]) -> str | None:
+        """The token of the store's initial value, if that is what was written: its readers see no change.
+
+        Args:
+            write: What is written.
+            name: Its name.
+            read: `read_many` or `at_hand`, to see whether the initial value is still there.
+        """
         token = write.store.initial
         if token is None or version_in(token) != name:
             return None
-        return token if self.read_many([self.keys.version(APP, write.store.digest, name)]) else None
+        return token if read([self.keys.version(APP, write.store.digest, name)]) else None
 
     def ttl(self, store: StoreDefinition) -> float | None:
         """Lifetime of a store's values in seconds after their last use; None for never ending."""
@@ -228,29 +228,34 @@ class Versions:
 
     def _commit(self, drafts: Sequence[_Draft], expected: Mapping[str, tuple[Head, Expect]]) -> None:
         heads = {key: head for key, (head, _) in expected.items()}
-        gone: list[str] = []
+        gone: dict[str, int] = {}
         for draft in drafts:
-            gone = [*(key for key in gone if key != draft.key), *self._list(draft, heads)]
+            gone.pop(draft.key, None)
+            gone |= self._list(draft, heads)
         puts = [Put(draft.key, draft.payload, draft.ttl) for draft in drafts]
         puts += [Put(key, head.dump(), head.ttl, expected[key][1]) for key, head in heads.items()]
         with naming(drafts[0].write.store.id if drafts else ""):
-            etags = put_fenced(self._backend, puts, delete=gone)
+            etags = put_fenced(self._backend, puts, delete=[key for key, nbytes in gone.items() if nbytes < APART])
         self._remember(drafts, heads, etags[len(drafts) :], gone)
+        if apart := [key for key, nbytes in gone.items() if nbytes >= APART]:
+            self._backend.delete(*apart)
 
-    def _list(self, draft: _Draft, heads: dict[str, Head]) -> list[str]:
-        """Enters a draft into its head; returns the keys that it pushes out."""
+    def _list(self, draft: _Draft, heads: dict[str, Head]) -> dict[str, int]:
+        """Enters a draft into its head; returns the keys that it pushes out, with the sizes of their versions."""
         write = draft.write
         key = self.keys.head(write.scope, write.store.digest)
         if key not in heads or not write.listed:
-            return []
+            return {}
+        before = heads[key]
         if write.patch:
-            head = heads[key].with_patch(draft.name)
+            head = before.with_patch(draft.name)
             heads[key] = head if head.versions else replace(head, ttl=draft.ttl)
-            return []
+            return {}
         limits = self._settings.max_versions, self._settings.max_store_bytes
         details: dict[str, Any] = {"ttl": draft.ttl, "written_at": draft.written_at, "summary": draft.frozen.summary}
-        heads[key], gone = heads[key].with_version(draft.name, draft.payload.nbytes, *limits, **details)
-        return [self.keys.version(write.scope, write.store.digest, name) for name in gone]
+        heads[key], gone = before.with_version(draft.name, draft.payload.nbytes, *limits, **details)
+        sizes = {**before.versions, draft.name: draft.payload.nbytes}
+        return {self.keys.version(write.scope, write.store.digest, name): sizes[name] for name in gone}
 
     def _remember(
         self, drafts: Iterable[_Draft], heads: Mapping[str, Head], etags: Sequence[str], gone: Iterable[str]
@@ -258,6 +263,7 @@ class Versions:
         for (key, head), etag in zip(heads.items(), etags, strict=True):
             self.heads.remember(key, head, etag)
         self.cache.remove(gone)
+        self.toucher.forget([*heads, *(draft.key for draft in drafts)])
         for draft in drafts:
             self.cache.put(draft.key, Cached(draft.frozen, draft.ttl, draft.written_at))
 
@@ -270,15 +276,3 @@ class Versions:
         ends = entry.expires_at
         touched = self._clock() if ends is None or opened.ttl is None else ends - opened.ttl
         return Cached(opened.frozen, opened.ttl, touched)
-
-    def touch(self, key: str, cached: Cached, now: float) -> bool:
-        """Prolongs a version and its head; False where the version is gone."""
-        before, cached.touched = cached.touched, now
-        try:
-            there = self._backend.touch(key, cached.ttl)
-            if there:
-                self._backend.touch(key.rpartition("/")[0] + "/head", cached.ttl)
-        except BackendUnavailable:  # what is at hand is served all the same
-            cached.touched = before
-            return True
-        return there

@@ -6,7 +6,7 @@ A backend knows keys, payloads and clocks. It never knows sessions, stores, code
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, final
 
@@ -42,6 +42,18 @@ class BytesPayload:
         return (self.buffer,)
 
 
+@final
+class PartsPayload:
+    """A payload that is several buffers, in order."""
+
+    def __init__(self, *parts: Buffer) -> None:
+        self._parts = parts
+        self.nbytes = sum(memoryview(part).nbytes for part in parts)
+
+    def parts(self) -> Sequence[Buffer]:
+        return self._parts
+
+
 class _Expectation:
     def __init__(self, name: str) -> None:
         self._name = name
@@ -62,7 +74,7 @@ class Entry:
     """What a backend returns for a key.
 
     Attributes:
-        payload: The payload; `payload.parts()` is one buffer for backends that keep bytes.
+        payload: The payload; from backends that keep bytes one buffer, or two of which the first has 64 bytes.
         etag: Changes with every put of this key.
         expires_at: Unix time in seconds, or None for never.
     """
@@ -70,6 +82,34 @@ class Entry:
     payload: Payload
     etag: str
     expires_at: float | None
+
+
+Range = tuple[int, int]
+"""First byte, and the byte after the last."""
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Some bytes of an entry.
+
+    Attributes:
+        parts: The bytes of each range that was asked for, cut at the end of the payload.
+        nbytes: Size of the whole payload.
+        etag: As that of `Entry`: parts with the same etag are of the same payload.
+        expires_at: Unix time in seconds, or None for never.
+    """
+
+    parts: Sequence[Buffer] = field(repr=False)
+    nbytes: int
+    etag: str
+    expires_at: float | None
+
+    @classmethod
+    def of(cls, entry: Entry, ranges: Iterable[Range]) -> Ranges:
+        """Ranges of an entry that is at hand, without a copy but of those that lie in several of its parts."""
+        views = [memoryview(part).cast("B") for part in entry.payload.parts()]
+        parts = [_cut(views, *wanted) for wanted in ranges]
+        return cls(parts, sum(map(len, views)), entry.etag, entry.expires_at)
 
 
 @dataclass(frozen=True)
@@ -91,6 +131,11 @@ class Put:
     expect: Expect = ANY
 
 
+def in_memory(nbytes: int) -> memoryview:
+    """So many bytes of this process's memory, to be filled."""
+    return memoryview(bytearray(nbytes))
+
+
 class Backend(ABC):
     """Keeps payloads by key.
 
@@ -105,6 +150,13 @@ class Backend(ABC):
     reach: Reach = "network"
     """How far away the payloads are. Those on a `network` may be away while this process goes on; those of a `browser`
     never come here at all: the manager sends the values themselves."""
+    exact: bool = True
+    """Whether conditional puts hold among all processes, whatever happens."""
+    room: Callable[[int], memoryview] = staticmethod(in_memory)
+    """Gives the bytes into which a large payload is received."""
+
+    range_bytes: int = 0
+    """How much to ask `get_ranges` for at a time; 0 where it reads no less than `get`."""
 
     @abstractmethod
     def get(self, key: str) -> Entry | None:
@@ -146,6 +198,14 @@ class Backend(ABC):
         entries = ((key, self.get(key)) for key in keys)
         return {key: entry for key, entry in entries if entry is not None}
 
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
+        """Some bytes of an entry, all of the same payload, or None where there is none or it has expired.
+
+        Only they are read where the store can do it, and then `range_bytes` says so.
+        """
+        entry = self.get(key)
+        return None if entry is None else Ranges.of(entry, ranges)
+
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Sizes of the payloads that are there, in bytes by key. None is read where the store can tell without."""
         return {key: entry.payload.nbytes for key, entry in self.get_many(keys).items()}
@@ -160,6 +220,13 @@ class Backend(ABC):
             self.delete(*delete)
         return etags
 
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        """Makes entries expire so many seconds from now, each key its own, and returns the keys of those that are gone.
+
+        One round trip or transaction where the store can do it.
+        """
+        return {key for key, ttl in ttls.items() if not self.touch(key, ttl)}
+
     def stats(self) -> Mapping[str, object]:
         """Figures for people: location, entries, bytes. Keys and values are plain JSON."""
         return {}
@@ -173,6 +240,15 @@ class Purges(ABC):
         """Removes expired entries and orphans in small batches; returns how many."""
 
 
+def _cut(views: Sequence[memoryview], first: int, end: int) -> Buffer:
+    found = []
+    for view in views:
+        if piece := view[max(first, 0) : max(end, 0)]:
+            found.append(piece)
+        first, end = first - len(view), end - len(view)
+    return found[0] if len(found) == 1 else b"".join(found)
+
+
 __all__ = [
     "ABSENT",
     "ANY",
@@ -184,7 +260,10 @@ __all__ = [
     "Entry",
     "Expect",
     "Listing",
+    "PartsPayload",
     "Payload",
     "Purges",
     "Put",
+    "Range",
+    "Ranges",
 ]

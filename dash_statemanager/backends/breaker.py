@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..errors import BackendBusy, BackendError, BackendUnavailable
-from .base import ANY, Backend, Entry, Expect, Listing, Payload, Put
+from .base import ANY, Backend, Entry, Expect, Listing, Payload, Put, Range, Ranges
 from .forks import tell_child
 from .wrapper import Wrapper
 
@@ -50,6 +50,10 @@ class Breaker(Wrapper):
         with self._guard:
             return self.inner.get_many(keys)
 
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
+        with self._guard:
+            return self.inner.get_ranges(key, ranges)
+
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         with self._guard:
             return self.inner.sizes(keys)
@@ -69,6 +73,10 @@ class Breaker(Wrapper):
     def touch(self, key: str, ttl: float | None) -> bool:
         with self._guard:
             return self.inner.touch(key, ttl)
+
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        with self._guard:
+            return self.inner.touch_many(ttls)
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         with self._guard:
@@ -118,6 +126,8 @@ class Breaker(Wrapper):
                 pause = min(pause * 2, PAUSES[1])
             except BackendError:
                 break  # it answers: what is wrong now has an error of its own
+        if closed.is_set():
+            self.inner.close()  # a look that was under way may have opened it again
         if self._away is away:
             self._away = None
             log.warning("the backend is back after %.1f s", time.monotonic() - away.since)

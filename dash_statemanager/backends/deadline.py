@@ -1,4 +1,4 @@
-"""Work that may wait for something that has no timeout of its own."""
+"""How long to wait for something that has no timeout of its own, or that comes slowly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from concurrent.futures import TimeoutError as TooLate
 
 from ..errors import BackendUnavailable
 
-__all__ = ["within"]
+__all__ = ["PACE", "within"]
+
+PACE = 64 << 10
+"""Bytes a second that a server must move, at least, not to count as silent."""
 
 
 def within(seconds: float, work: Callable[[], object], place: str) -> None:

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..errors import CorruptPayload
-from .base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Put
+from .base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, PartsPayload, Payload, Put, Range, Ranges
 from .wrapper import Wrapper
 
 __all__ = ["Encrypted"]
@@ -27,7 +27,8 @@ class Encrypted(Wrapper):
     """Encrypts with AES-256-GCM what another backend keeps, bound to its key: scope, store and version.
 
     Each key of an entry has a cipher key of its own, so that random nonces can't run out. What is there in plain, or
-    under another key than it was written, is refused as corrupt.
+    under another key than it was written, is refused as corrupt. A payload is sealed as a whole: no part of it is read
+    without the rest.
 
     Args:
         inner: The backend that keeps the bytes.
@@ -36,6 +37,7 @@ class Encrypted(Wrapper):
 
     def __init__(self, inner: Backend, secrets: Sequence[str]) -> None:
         super().__init__(inner)
+        self.range_bytes = 0
         masters = [sha256(f"encryption {secret}".encode()).digest() for secret in secrets]
         self._masters = {blake2b(master, digest_size=KEY_ID).digest(): master for master in masters}
         self._first = next(iter(self._masters))
@@ -46,6 +48,9 @@ class Encrypted(Wrapper):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         return {key: self._opened(key, entry) for key, entry in self.inner.get_many(keys).items()}
+
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
+        return Backend.get_ranges(self, key, ranges)
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         return {key: nbytes - OVERHEAD for key, nbytes in self.inner.sizes(keys).items()}
@@ -69,7 +74,7 @@ class Encrypted(Wrapper):
     def _sealed(self, key: str, payload: Payload) -> Payload:
         nonce = os.urandom(NONCE)
         text = _cipher(self._masters[self._first], key).encrypt(nonce, _whole(payload.parts()), key.encode())
-        return _Sealed(MAGIC + self._first + nonce, text)
+        return PartsPayload(MAGIC + self._first + nonce, text)
 
     def _opened(self, key: str, entry: Entry) -> Entry:
         sealed = memoryview(_whole(entry.payload.parts()))
@@ -85,17 +90,6 @@ class Encrypted(Wrapper):
         except InvalidTag as exc:
             raise CorruptPayload(f"{key!r} was changed, or moved here from another place") from exc
         return replace(entry, payload=BytesPayload(plain))
-
-
-class _Sealed:
-    """Two pieces, so that a large text is not copied to put its head before it."""
-
-    def __init__(self, *parts: Buffer) -> None:
-        self._parts = parts
-        self.nbytes = sum(map(len, parts))
-
-    def parts(self) -> Sequence[Buffer]:
-        return self._parts
 
 
 @lru_cache(4096)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .base import ANY, Backend, Entry, Expect, Listing, Payload, Purges, Put
+from .base import ANY, Backend, Entry, Expect, Listing, Payload, Purges, Put, Range, Ranges
 
 __all__ = ["Wrapper", "purger"]
 
@@ -20,12 +20,17 @@ class Wrapper(Backend):
         self.inner = inner
         self.name = inner.name
         self.reach = inner.reach
+        self.range_bytes = inner.range_bytes
+        self.exact = inner.exact
 
     def get(self, key: str) -> Entry | None:
         return self.inner.get(key)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         return self.inner.get_many(keys)
+
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
+        return self.inner.get_ranges(key, ranges)
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         return self.inner.sizes(keys)
@@ -41,6 +46,9 @@ class Wrapper(Backend):
 
     def touch(self, key: str, ttl: float | None) -> bool:
         return self.inner.touch(key, ttl)
+
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        return self.inner.touch_many(ttls)
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         return self.inner.scan(prefix)

@@ -9,21 +9,12 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any
 
+from dash.exceptions import PreventUpdate
+
 from ..locks import CALLBACK_LOCK
 from .annotations import NONE, Handles, handles_of
-from .context import (
-    CONVERTED,
-    Conversion,
-    adopt_session,
-    convert,
-    current_context,
-    enter,
-    is_active,
-    is_leaf,
-    leaves,
-    prop_id,
-    walk,
-)
+from .context import Conversion, current_context, enter, enter_async, is_active
+from .grouping import is_leaf, leaves, prop_id, walk
 from .names import clean_property
 
 Function = Callable[..., Any]
@@ -60,6 +51,7 @@ def wrap_error_handler(handler: Function | None) -> Function | None:
         if context is None:
             return handler(error)
         conversion = enter(context)
+        conversion.write_later()  # Dash calls it on the event loop, even for asynchronous callbacks
         return _results(conversion, context, handler(error))
 
     setattr(on_error, MARK, True)
@@ -96,13 +88,17 @@ def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
         context = active_context(handles)
         if context is None:
             return await function(*args, **kwargs)
-        conversion = await _enter_async(context, _opened(handles, context, progress))
+        conversion = await enter_async(context, _opened(handles, context, progress))
         args, kwargs = _arguments(conversion, context, args, kwargs, progress)
         updates = context["updated_props"]
         async with lock():
             updates.hold()
             try:
                 result = await function(*args, **kwargs)
+            except Exception as error:
+                if not isinstance(error, PreventUpdate):
+                    await conversion.look_up(leaves(_outputs(context)))  # for a handler, which Dash does not await
+                raise
             finally:
                 await updates.release()
             if any(clean_property(leaf["property"]) == "data" for leaf in leaves(_outputs(context))):
@@ -110,15 +106,6 @@ def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
             return result
 
     return wrapper
-
-
-async def _enter_async(context: dict[str, Any], handles: Collection[str]) -> Conversion:
-    """As `enter`; what may wait for the backend does so in a thread."""
-    conversion: Conversion | None = context.get(CONVERTED)
-    if conversion is None:
-        adopt_session(context)
-        conversion = await asyncio.to_thread(convert, context, handles)
-    return conversion
 
 
 def active_context(handles: Handles = NONE) -> dict[str, Any] | None:

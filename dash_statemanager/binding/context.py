@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from dash import Patch, no_update
@@ -13,22 +15,25 @@ from dash._callback_context import context_value
 from ..api import definitions, get_state_manager
 from ..chains import SETTLE_AT
 from ..definitions import StoreDefinition
+from ..errors import BackendError
 from ..gate import RAW
 from ..handles import Stored
-from ..reference import CHAIN, is_reference
-from ..session import Visit, current_visit, enter_visit
+from ..reference import CARRIED, CHAIN, is_reference
+from ..session import Visit, before_response, current_visit, enter_visit
 from . import patch
+from .grouping import Spec, leaves, prop_id, walk
 from .names import app_name, clean_property, store_id
+from .props import UpdatedProps
 from .socket import Socket
 
 CONVERTED = "_dash_statemanager"
 """Where the context of a callback keeps its conversion."""
 
+Asked = dict[str, tuple[Mapping[str, Any], StoreDefinition | None]]
+"""By name of a property its reference, and the store that it is of."""
+
 COOKIE = re.compile(r"[\w.-]+_[0-9a-f]{8}")
 """Names of session cookies."""
-
-Spec = Mapping[str, Any]
-Leaf = Callable[[Any, Spec], Any]
 
 
 def current_context() -> dict[str, Any] | None:
@@ -37,35 +42,6 @@ def current_context() -> dict[str, Any] | None:
         return context_value.get() or None
     except LookupError:
         return None
-
-
-def is_leaf(spec: object) -> bool:
-    """Whether a part of a grouping is one property of one component."""
-    return isinstance(spec, dict) and isinstance(spec.get("property"), str) and "id" in spec
-
-
-def walk(value: Any, spec: Any, leaf: Leaf) -> Any:
-    """Applies `leaf(value, spec)` to each property of a grouping; what does not fit the grouping stays."""
-    if is_leaf(spec):
-        return leaf(value, spec)
-    if isinstance(spec, dict) and isinstance(value, dict):
-        return {key: walk(item, spec[key], leaf) if key in spec else item for key, item in value.items()}
-    if isinstance(spec, list | tuple) and isinstance(value, list | tuple):
-        items = [walk(item, part, leaf) for item, part in zip(value, spec, strict=False)]
-        return (tuple if isinstance(value, tuple) else list)([*items, *value[len(spec) :]])
-    return value
-
-
-def leaves(spec: Any) -> Iterator[dict[str, Any]]:
-    """All properties of a grouping."""
-    if is_leaf(spec):
-        yield spec
-        return
-    for part in spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list | tuple) else ():
-        if is_leaf(part):
-            yield part
-        else:
-            yield from leaves(part)
 
 
 class Conversion:
@@ -79,6 +55,7 @@ class Conversion:
         self._app = app_name(context.get("path") or "")
         self._values: dict[str, Any] = {}
         self._references: dict[str, Mapping[str, Any]] = {}
+        self._later = False
 
     @property
     def found(self) -> bool:
@@ -92,8 +69,36 @@ class Conversion:
             specs: Inputs and states.
             handles: Those whose arguments are handles: they are looked up, and read when they are used.
         """
-        wanted: dict[str, tuple[Mapping[str, Any], StoreDefinition | None]] = {}
-        opened: dict[str, tuple[Mapping[str, Any], StoreDefinition | None]] = {}
+        if (read := self._read_at_hand(specs, handles)) is not None:
+            read()
+
+    async def read_async(self, specs: Sequence[Spec], handles: Collection[str] = ()) -> None:
+        """As `read`; what may wait for the backend, or takes long, is done in a thread."""
+        if all(map(self._is_light, specs)):
+            read = self._read_at_hand(specs, handles)
+        else:
+            read = partial(self.read, specs, handles)
+        if read is not None:
+            await asyncio.to_thread(read)
+
+    def _read_at_hand(self, specs: Iterable[Spec], handles: Collection[str]) -> Callable[[], None] | None:
+        """Reads what is at hand; returns what reads the rest, if there is any."""
+        wanted, opened = self._sort(specs, handles)
+        self._references = {name: reference for name, (reference, _) in {**wanted, **opened}.items()}
+        if opened:
+            return partial(self._read_all, wanted, opened)
+        if not wanted:
+            return None
+        values, read = get_state_manager().read_at_hand(list(wanted.values()))
+        if values is None:
+            return lambda: self._values.update(zip(wanted, read(), strict=True))
+        self._values.update(zip(wanted, values, strict=True))
+        return None
+
+    def _sort(self, specs: Iterable[Spec], handles: Collection[str]) -> tuple[Asked, Asked]:
+        """By name, what is wanted as a value, and what as a handle."""
+        wanted: Asked = {}
+        opened: Asked = {}
         for spec in specs:
             value: Any = spec.get("value")
             held = is_reference(value)
@@ -105,12 +110,12 @@ class Conversion:
                 (opened if handle else wanted)[name] = value if held else RAW, store
             elif handle:
                 self._values[name] = Stored.of(value)
+        return wanted, opened
+
+    def _read_all(self, wanted: Asked, opened: Asked) -> None:
         manager = get_state_manager()
-        self._references = {name: reference for name, (reference, _) in {**wanted, **opened}.items()}
-        if wanted:
-            self._values.update(zip(wanted, manager.read_many(list(wanted.values())), strict=True))
-        if opened:
-            self._values.update(zip(opened, manager.open_many(list(opened.values())), strict=True))
+        self._values.update(zip(wanted, manager.read_many(list(wanted.values())), strict=True))
+        self._values.update(zip(opened, manager.open_many(list(opened.values())), strict=True))
 
     def read_one(self, spec: Spec) -> Any:
         """The value of a property that was asked for while the callback runs."""
@@ -150,7 +155,7 @@ class Conversion:
         walk(value, spec, collect)
         if not writes:
             return value
-        written, targets = iter(get_state_manager().write_many(writes)), iter(stores)
+        written, targets = iter(self._write(writes)), iter(stores)
 
         def send(item: Any, leaf: Spec) -> Any:
             if next(targets) is None:
@@ -161,11 +166,29 @@ class Conversion:
 
         return walk(value, spec, send)
 
+    async def look_up(self, specs: Iterable[Spec]) -> None:
+        """Makes it known which outputs are stores, in a thread where the backend is to be asked."""
+        for spec in specs:
+            if not self._is_known(spec):
+                with suppress(BackendError):  # it is met again where they are written
+                    await asyncio.to_thread(self._store, spec)
+
+    def write_later(self) -> None:
+        """From now on lets an event loop go on: what is written then is written before the response leaves."""
+        self._later = True
+
     def props(self, component_id: str | dict[str, Any], props: Mapping[str, Any]) -> dict[str, Any]:
         """What to send in place of properties that `set_props` sets."""
         specs = {name: {"id": component_id, "property": name} for name in props}
         converted: dict[str, Any] = self.write(dict(props), specs)
         return converted
+
+    def _write(self, writes: Sequence[tuple[StoreDefinition, Any]]) -> list[Any]:
+        if not self._later:
+            return get_state_manager().write_many(writes)
+        sent, write = get_state_manager().prepare_many(writes)
+        before_response(write)
+        return sent
 
     def _target(self, value: Any, spec: Spec) -> StoreDefinition | None:
         """The store that a result goes to, or None for what travels as it is."""
@@ -190,6 +213,18 @@ class Conversion:
             return None
         return get_state_manager().find(self._app, store_id(spec["id"]))
 
+    def _is_light(self, spec: Spec) -> bool:
+        """Whether it is known how an argument is kept, and its value does not travel with it."""
+        value: Any = spec.get("value")
+        if is_reference(value) and CARRIED in value:
+            return False
+        return value is None or self._is_known(spec)
+
+    def _is_known(self, spec: Spec) -> bool:
+        """Whether it is known without the backend of which store this is a property, if of any."""
+        known = get_state_manager().definitions.can_tell
+        return clean_property(spec["property"]) != "data" or known(self._app, store_id(spec["id"]))
+
     def _refuses(self, spec: Spec) -> bool:
         """Whether this is raw JSON at a sealed store."""
         if not definitions or spec.get("value") is None or spec["property"] != "data":
@@ -198,74 +233,48 @@ class Conversion:
         return store is not None and store.sealed
 
 
-def prop_id(spec: Spec) -> str:
-    """Name of a property of a component, as Dash writes it."""
-    return f"{store_id(spec['id'])}.{clean_property(spec['property'])}"
-
-
-class UpdatedProps(dict[str, Any]):
-    """What `set_props` collects: stores are written at the time of the call.
-
-    Args:
-        inner: Dash's own collection, which in a background job sends at once.
-        conversion: Writes.
-    """
-
-    def __init__(self, inner: dict[str, Any], conversion: Conversion) -> None:
-        super().__init__(inner)
-        self._inner, self._conversion, self._held = inner, conversion, False
-
-    def __setitem__(self, component_id: str, props: dict[str, Any]) -> None:
-        if not self._held:
-            props = self._conversion.props(component_id, props)
-            self._inner[component_id] = props
-        super().__setitem__(component_id, props)
-
-    def hold(self) -> None:
-        """Puts the writing off, for callbacks on an event loop, where nothing is sent before they end."""
-        self._held = type(self._inner) is dict
-
-    async def release(self) -> None:
-        """Writes, in a thread, what was put off."""
-        if self._held:
-            self._held = False
-            if self:
-                await asyncio.to_thread(self._set_each, dict(self))
-
-    def _set_each(self, changes: Mapping[str, dict[str, Any]]) -> None:
-        for component_id, props in changes.items():
-            self[component_id] = props
-
-
 def is_active(context: Mapping[str, Any]) -> bool:
     """Whether a callback can have to do with stores: in an app without any, nothing of ours is to run."""
     return bool(definitions) or any(is_reference(spec.get("value")) for spec in arguments(context)) or _is_job(context)
 
 
 def enter(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
-    """Prepares the context of a callback, once, and returns what converts its arguments and results."""
-    if (conversion := context.get(CONVERTED)) is None:
-        adopt_session(context)
-        conversion = convert(context, handles)
-    return conversion
-
-
-def convert(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
-    """Reads the references of a callback, and puts their values and what converts others into its context.
+    """Prepares the context of a callback, once, and returns what converts its arguments and results.
 
     Args:
         context: Dash's context of the callback.
         handles: Inputs and states whose arguments are handles.
     """
+    if (conversion := context.get(CONVERTED)) is None:
+        conversion = _begin(context)
+        conversion.read(arguments(context), handles)
+        _convert(context, conversion)
+    return conversion
+
+
+async def enter_async(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
+    """As `enter`; what may wait for the backend is done in a thread."""
+    if (conversion := context.get(CONVERTED)) is None:
+        conversion = _begin(context)
+        await conversion.read_async(list(arguments(context)), handles)
+        _convert(context, conversion)
+    return conversion
+
+
+def _begin(context: dict[str, Any]) -> Conversion:
+    adopt_session(context)
     conversion = context[CONVERTED] = Conversion(context)
-    conversion.read(arguments(context), handles)
+    return conversion
+
+
+def _convert(context: dict[str, Any], conversion: Conversion) -> None:
+    """Puts values in place of references, and what converts others, into the context of a callback."""
     if conversion.found:
         conversion.context(context)
     inner = context.get("updated_props")  # a background job's is empty, and passes on what is put into it
     context["updated_props"] = UpdatedProps({} if inner is None else inner, conversion)
     if (websocket := context.get("dash_websocket")) is not None:
         context["dash_websocket"] = Socket(websocket, conversion)
-    return conversion
 
 
 def arguments(context: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

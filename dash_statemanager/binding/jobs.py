@@ -11,7 +11,8 @@ import dash._callback
 
 from ..api import definitions, get_state_manager
 from .callbacks import MARK, wrap
-from .context import current_context, leaves
+from .context import current_context
+from .grouping import leaves
 from .names import app_name, clean_property, current_app, store_id
 
 _callback: Any = dash._callback

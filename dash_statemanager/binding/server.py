@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from dash._callback import GLOBAL_CALLBACK_LIST
 
-from ..api import definitions, get_state_manager, offer_server_secret
+from ..api import definitions, get_state_manager, is_configured, offer_server_secret
 from ..errors import BackendError
 from ..session import Visit, enter_visit
 from . import clientside, values, versions
@@ -24,6 +25,8 @@ logger = logging.getLogger("dash_statemanager")
 
 PREFIXES = "_dash_statemanager_prefixes"
 """Where a web server keeps the route prefixes of the Dash apps on it that we are attached to."""
+LEAVING = ("http.response.start", "websocket.send")
+"""Messages of ASGI with which references leave."""
 DEPENDENCIES_ROUTE = "_dash-dependencies"
 
 _servers: WeakKeyDictionary[Any, object] = WeakKeyDictionary()
@@ -92,7 +95,7 @@ class SessionMiddleware:
         manager, visit = _arrive(request, self._server)
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            _publish(manager)
+            _publish(manager, visit)
             return start_response(status, [*headers, *session_headers(manager, visit, request, headers)], *exc_info)
 
         with enter_visit(visit):  # the thread's next task may be none of ours
@@ -116,20 +119,20 @@ class AsgiSessionMiddleware:
             await self._application(scope, receive, send)
             return
         request = _from_scope(scope)
-        manager, visit = await asyncio.to_thread(_arrive, request, self._server)
+        arrive = partial(_arrive, request, self._server)
+        manager, visit = arrive() if _is_ready() else await asyncio.to_thread(arrive)
         enter_visit(visit)
 
         async def send_with_cookie(message: Message) -> None:
+            if message["type"] in LEAVING and (visit.due or definitions.has_news):
+                await asyncio.to_thread(_publish, manager, visit)
             if message["type"] == "http.response.start":
-                await asyncio.to_thread(_publish, manager)
                 headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"]]
                 added = session_headers(manager, visit, request, headers)
                 message["headers"] = [
                     *message["headers"],
                     *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in added),
                 ]
-            elif message["type"] == "websocket.send" and definitions.has_news:
-                await asyncio.to_thread(_publish, manager)
             await send(message)
 
         await self._application(scope, receive, send_with_cookie)
@@ -140,6 +143,11 @@ def _arrive(request: Request, server: object) -> tuple[StateManager, Visit]:
         _point_clientside()
     manager = get_state_manager()
     return manager, open_visit(manager, request, _app_of(request.path, server))
+
+
+def _is_ready() -> bool:
+    """Whether sessions are told without the backend, which may keep the secret."""
+    return is_configured() and get_state_manager().can_verify
 
 
 def _from_environ(environ: Environ) -> Request:
@@ -168,7 +176,8 @@ def _point_clientside() -> None:
     clientside.point(GLOBAL_CALLBACK_LIST)
 
 
-def _publish(manager: StateManager) -> None:
+def _publish(manager: StateManager, visit: Visit) -> None:
+    visit.finish()
     try:
         manager.publish()
     except BackendError as exc:

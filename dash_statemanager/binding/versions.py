@@ -153,15 +153,6 @@ def check(points: Sequence[TouchPoint] = TOUCH_POINTS) -> None:
         )
 
 
-def require(what: str, since: tuple[int, int]) -> None:
-    """Raises `UnsupportedDash` where something that a user asks for needs a newer Dash."""
-    if _version() < since:
-        needed = ".".join(map(str, since))
-        raise UnsupportedDash(
-            f"{what} needs Dash {needed}, and this is {dash.__version__}", f"pip install 'dash>={needed}'"
-        )
-
-
 def _version() -> tuple[int, int]:
     major, minor, *_ = dash.__version__.split(".")
     return int(major), int("".join(filter(str.isdigit, minor)))

@@ -20,6 +20,7 @@ from .part import Part
 from .payload import FrozenPayload, Opened
 from .raw import BYTES
 from .rules import FRAME, FRAMES, PICKLE, POLARS, TABLE, Leaf, Walk, names_of, readers
+from .sparse import ReadWhole, SparsePayload
 from .tree import Attempt, Marks, Skeleton, TreeCodec
 
 __all__ = ["Codec", "Codecs", "Frozen", "FrozenPayload", "Opened"]
@@ -95,10 +96,11 @@ class Codecs:
         """What a payload holds. Takes any payload; one of ours that was never bytes is not decoded.
 
         Args:
-            payload: The payload.
+            payload: The payload; where its first part is just the header, the others are its body.
             part: Which columns and rows of a table; None for the whole value, whatever it is.
 
         Raises:
+            ReadWhole: Of a `SparsePayload`: it is no table, or should be read whole for another reason.
             CorruptPayload: The bytes are not a whole payload.
             CodecError: They are, but need something that is missing here: a class, a key, a newer version.
             PartError: The value has no such part.
@@ -106,13 +108,15 @@ class Codecs:
         if isinstance(payload, FrozenPayload):
             frozen = payload.frozen if part is None else payload.frozen.part(part)
             return Opened(frozen, payload.created, payload.ttl)
-        view = memoryview(_joined(payload.parts())).cast("B")
-        header = Header.unpack(view)
+        header, packed = _apart(payload.parts())
         if not (math.isfinite(header.created) and math.isfinite(header.ttl) and header.ttl >= 0):
             raise CorruptPayload("the payload has impossible times")
-        body = decompress(view[HEADER.size :], header.compression, header.raw_length)
+        fetch = payload.fetch if isinstance(payload, SparsePayload) else None
+        if fetch is not None and header.compression:
+            raise ReadWhole
+        body = decompress(packed, header.compression, header.raw_length)
         codec = self._codec(header.codec)
-        frozen = codec.decode(body) if part is None else codec.decode_part(body, part)
+        frozen = codec.decode(body) if part is None else codec.decode_part(body, part, fetch)
         return Opened(frozen, header.created, header.ttl or None)
 
     def _json_attempt(self, value: Any, marker: str) -> Skeleton:
@@ -164,5 +168,10 @@ class Codecs:
         return self._codec(PICKLE).freeze(value)
 
 
-def _joined(parts: Sequence[Buffer]) -> Buffer:
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _apart(parts: Sequence[Buffer]) -> tuple[Header, memoryview]:
+    """Header and body of a payload; not copied where it is one buffer, or both of them."""
+    views = [memoryview(part).cast("B") for part in parts]
+    if len(views) == 2 and len(views[0]) == HEADER.size:
+        return Header.unpack(views[0], len(views[1])), views[1]
+    whole = views[0] if len(views) == 1 else memoryview(b"".join(views))
+    return Header.unpack(whole[: HEADER.size], len(whole) - HEADER.size), whole[HEADER.size :]

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ..errors import CodecError, CorruptPayload
-from .base import Buffer, Codec, Frozen
+from .base import Buffer, Codec, Frozen, overhead_of_table
 from .part import WHOLE, Part
+from .places import fetch_metadata, fetch_values
+from .sparse import Fetch, ReadWhole
 
 
 class _Pieces:
@@ -40,56 +42,70 @@ def write_stream(table: Any) -> list[Buffer]:
     return pieces.buffers
 
 
-def read_stream(body: Buffer) -> Any:
-    """The table of an IPC stream, over the body's memory. Raises `CorruptPayload`."""
+def read_stream(body: Buffer, fetch: Fetch | None = None) -> Any:
+    """The table of an IPC stream, over the body's memory; its values are to be fetched and checked.
+
+    Raises:
+        CorruptPayload: It is none.
+        ReadWhole: It seems to be none, but not all of it is there.
+    """
     import pyarrow as pa
 
+    if fetch is not None:
+        fetch_metadata(body, fetch)
     try:
         with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
             table = reader.read_all()
         table.validate()
         table.column_names  # noqa: B018  # each is a text
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError, OverflowError) as exc:
+        if fetch is not None:
+            raise ReadWhole from exc
         raise CorruptPayload(f"the body is not an Arrow stream: {exc}") from exc
     return table
 
 
-def read_checked(body: Buffer, part: Part = WHOLE) -> Any:
+def read_checked(body: Buffer, part: Part = WHOLE, fetch: Fetch | None = None) -> Any:
     """As `read_stream`, with every value of a part checked, for tables of any type; the rest is not touched."""
-    table = part.of_arrow(read_stream(body))
+    whole = read_stream(body, fetch)
+    if fetch is not None:
+        fetch_values((chunk for column in part.of_arrow(whole).columns for chunk in column.chunks), fetch)
+    table = part.of_arrow(whole)  # not before: pyarrow counts what is missing in rows as soon as it cuts them out
     if not _is_sound(table):
         raise CorruptPayload("the body holds impossible values")
     return table
 
 
-def check(array: Any) -> None:
-    """Makes sure that no value of an array is outside its memory. Raises `CorruptPayload`."""
+def check(array: Any, *, deep: bool = True) -> None:
+    """Makes sure that no value of an array is outside its memory; deep says also of arrays in it.
+
+    Raises:
+        CorruptPayload: One is.
+    """
     import pyarrow as pa
 
     kind = array.type
-    if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-        sound = _is_in_order(array)
-    else:
-        sound = pa.types.is_primitive(kind) or _is_sound(array)
-    if not sound:
+    texts = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+    full = deep and not texts and not pa.types.is_primitive(kind)
+    if not _is_sound(array, full=full) or (texts and not _is_in_order(array)):
         raise CorruptPayload("the body holds impossible values")
 
 
 def _is_in_order(array: Any) -> bool:
-    """Whether each string ends where the next one starts; `read_stream` has seen that the last is inside."""
+    """Whether each string ends where the next one starts."""
     import numpy as np
 
     if not len(array):
         return True
     offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array) + 1]
-    return bool(offsets[0] >= 0 and not (offsets[1:] < offsets[:-1]).any())
+    return not (offsets[1:] < offsets[:-1]).any()
 
 
-def _is_sound(array: Any) -> bool:
+def _is_sound(array: Any, *, full: bool = True) -> bool:
     import pyarrow as pa
 
     try:
-        array.validate(full=True)
+        array.validate(full=full)
     except (pa.ArrowException, ValueError):
         return False
     return True
@@ -108,7 +124,9 @@ class TableCodec(Codec):
 
     def freeze(self, value: Any) -> Frozen:
         """The table itself."""
-        return Frozen(self, value, value.nbytes, _summary("Table", value.num_rows, value.num_columns))
+        summary = _summary("Table", value.num_rows, value.num_columns)
+        overhead = overhead_of_table(value.num_columns)
+        return Frozen(self, value, value.nbytes, summary, shared=True, overhead=overhead)
 
     def encode(self, data: Any) -> Sequence[Buffer]:
         """An IPC stream."""
@@ -123,9 +141,9 @@ class TableCodec(Codec):
         """A table over the body's memory."""
         return self.decode_part(body, WHOLE)
 
-    def decode_part(self, body: Buffer, part: Part) -> Frozen:
+    def decode_part(self, body: Buffer, part: Part, fetch: Fetch | None = None) -> Frozen:
         """Some columns and rows over the body's memory."""
-        return self.freeze(read_checked(body, part))
+        return self.freeze(read_checked(body, part, fetch))
 
     def thaw(self, data: Any) -> Any:
         """The table itself."""
@@ -162,11 +180,14 @@ class PolarsCodec(Codec):
         """A frame over the body's memory, as far as polars can."""
         return self.decode_part(body, WHOLE)
 
-    def decode_part(self, body: Buffer, part: Part) -> Frozen:
+    def decode_part(self, body: Buffer, part: Part, fetch: Fetch | None = None) -> Frozen:
         """Some columns and rows over the body's memory, as far as polars can."""
         import polars as pl
 
-        table = read_checked(body, part)
+        table = read_checked(body, part, fetch)
+        if part.rows != WHOLE.rows and "fixed_size_list" in str(table.schema.types):
+            # polars can't take such lists that are cut out of others
+            return self._wrap(self.decode_part(body, Part(part.columns), fetch).data[part.rows])
         try:
             return self._wrap(pl.from_arrow(table))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, TypeError) as exc:
@@ -177,7 +198,9 @@ class PolarsCodec(Codec):
         return data.clone()
 
     def _wrap(self, frame: Any) -> Frozen:
-        return Frozen(self, frame, int(frame.estimated_size()), _summary("DataFrame", frame.height, frame.width))
+        summary = _summary("DataFrame", frame.height, frame.width)
+        overhead = overhead_of_table(frame.width)
+        return Frozen(self, frame, int(frame.estimated_size()), summary, shared=True, overhead=overhead)
 
 
 def _to_arrow(frame: Any) -> Any:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from ..errors import CorruptPayload
 from .part import Part
+from .sparse import Fetch, ReadWhole
 
 Buffer = Any
 
@@ -35,9 +36,11 @@ class Frozen:
     Attributes:
         codec: The codec that made it.
         data: The snapshot. Never changed.
-        nbytes: Size in memory, in bytes: what the process cache counts.
+        nbytes: Size of the snapshot's values, in bytes.
+        overhead: Bytes that the objects around them take in memory.
         summary: For people: `{"type": "DataFrame", "rows": 3, "columns": 2}`; plain JSON.
         deterministic: Whether an equal value has an equal body, so that both may share a version.
+        shared: Whether `thaw` copies and parses nothing, however large it is.
     """
 
     codec: Codec
@@ -45,6 +48,8 @@ class Frozen:
     nbytes: int
     summary: Mapping[str, Any]
     deterministic: bool = False
+    shared: bool = False
+    overhead: int = 0
 
     def thaw(self) -> Any:
         """A value that its receiver may change."""
@@ -53,6 +58,11 @@ class Frozen:
     def part(self, part: Part) -> Frozen:
         """Some columns and rows of a table. Raises `PartError` where there are none."""
         return self.codec.freeze(part.of(self.thaw()))
+
+
+def overhead_of_table(arrays: int) -> int:
+    """Bytes that the objects around so many arrays take in memory, be it a table of pandas, Arrow or polars."""
+    return 4_000 + 1_500 * arrays
 
 
 class Codec(ABC):
@@ -86,12 +96,20 @@ class Codec(ABC):
     def decode(self, body: Buffer) -> Frozen:
         """Frozen data over the body's memory, which it keeps alive. Raises `CorruptPayload`."""
 
-    def decode_part(self, body: Buffer, part: Part) -> Frozen:
+    def decode_part(self, body: Buffer, part: Part, fetch: Fetch | None = None) -> Frozen:
         """As `decode`, for some columns and rows of a table: codecs of tables touch nothing else of the body.
+
+        Args:
+            body: The body.
+            part: Which columns and rows.
+            fetch: Fills what is looked at; None where all of the body is there. With it `sparse.ReadWhole` may be
+                raised: the body is to be read whole.
 
         Raises:
             PartError: The value is no table, or has no such columns.
         """
+        if fetch is not None:
+            raise ReadWhole
         return self.decode(body).part(part)
 
     @abstractmethod
@@ -126,15 +144,15 @@ class Header:
         )
 
     @classmethod
-    def unpack(cls, payload: memoryview) -> Header:
-        """Reads and checks the header; `payload` is all of it, body included."""
-        if len(payload) < HEADER.size:
-            raise CorruptPayload(f"a payload of {len(payload)} bytes is shorter than its header")
-        magic, fmt, codec, compression, flags, body, raw, created, ttl = HEADER.unpack_from(payload)
+    def unpack(cls, start: memoryview, following: int) -> Header:
+        """Reads and checks the header, which `following` bytes of body must follow."""
+        if len(start) < HEADER.size:
+            raise CorruptPayload(f"a payload of {len(start)} bytes is shorter than its header")
+        magic, fmt, codec, compression, flags, body, raw, created, ttl = HEADER.unpack(start)
         if magic != MAGIC:
             raise CorruptPayload("the bytes do not start as a payload does")
         if fmt > FORMAT:
             raise CorruptPayload(f"the payload has format {fmt}", "Upgrade dash-statemanager")
-        if body != len(payload) - HEADER.size:
-            raise CorruptPayload(f"the payload has {len(payload) - HEADER.size} of {body} bytes of body")
+        if body != following:
+            raise CorruptPayload(f"the payload has {following} of {body} bytes of body")
         return cls(codec, compression, body, raw, created, ttl, flags)

@@ -21,16 +21,21 @@ import pyarrow as pa
 from ..errors import CodecError, CorruptPayload, PartError
 from .arrays import Arrays
 from .arrow import read_stream, write_stream
-from .base import Buffer, Codec, Frozen
+from .base import Buffer, Codec, Frozen, overhead_of_table
 from .columns import Spec, read_values, write_values
 from .compression import length
 from .indexes import read_index, write_index, write_labels
 from .judge import Refused
 from .part import WHOLE, Part
+from .sparse import Fetch, ReadWhole
 from .tree import ALIGNMENT, aligned
 
 COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
 _LENGTHS = struct.Struct("<QQQ")
+SMALL = 1 << 20
+"""Bytes up to which the size of an array need not be exact."""
+AHEAD = 64 << 10
+"""Bytes of the arrays of other lengths that are fetched along with the description: mostly all of them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Apart:
 
     def nbytes(self) -> int:
         """The size of all of it, in bytes."""
-        return self.description.nbytes + sum(int(array.nbytes) for array in (*self.rows, *self.aside))
+        return self.description.nbytes + sum(map(_nbytes, (*self.rows, *self.aside)))
 
 
 class FrameCodec(Codec):
@@ -100,11 +105,11 @@ class FrameCodec(Codec):
         """A frame over the body's memory."""
         return self.decode_part(body, WHOLE)
 
-    def decode_part(self, body: Buffer, part: Part) -> Frozen:
+    def decode_part(self, body: Buffer, part: Part, fetch: Fetch | None = None) -> Frozen:
         """Some columns and rows over the body's memory."""
         try:
-            frame, nbytes = self._put_together(memoryview(body), part)
-        except (CodecError, PartError):
+            frame, nbytes = self._put_together(memoryview(body), part, fetch)
+        except (CodecError, PartError, ReadWhole):
             raise
         except Exception as exc:
             raise CorruptPayload(f"the body is not a frame ({type(exc).__name__}: {exc})") from exc
@@ -116,7 +121,9 @@ class FrameCodec(Codec):
 
     def _wrap(self, data: FrameData, nbytes: int) -> Frozen:
         rows, columns = data.frame.shape
-        return Frozen(self, data, nbytes, {"type": type(data.frame).__name__, "rows": rows, "columns": columns})
+        summary = {"type": type(data.frame).__name__, "rows": rows, "columns": columns}
+        overhead = overhead_of_table(_blocks(data.frame))
+        return Frozen(self, data, nbytes, summary, shared=data.guarded, overhead=overhead)
 
     def _take_apart(self, frame: Any) -> Apart:
         rows: list[Any] = []
@@ -133,14 +140,17 @@ class FrameCodec(Codec):
         }
         return Apart(self._describe.freeze(description), rows, aside)
 
-    def _put_together(self, body: memoryview, part: Part) -> tuple[Any, int]:
+    def _put_together(self, body: memoryview, part: Part, fetch: Fetch | None) -> tuple[Any, int]:
         description, rows, aside = _split(body)
+        if fetch is not None:
+            fetch([description, aside[:AHEAD]])
         told = self._codecs(description[0]).decode(description[1:]).thaw()
-        arrays = Arrays(read_stream(rows), read_stream(aside), part.rows)
+        arrays = Arrays(read_stream(rows, fetch), read_stream(aside, fetch), part.rows, fetch)
         labels = read_index(told["labels"], arrays.whole)
         positions = part.positions(labels)
-        index = arrays.cut(read_index, told["index"])
         specs = told["columns"] if positions is None else [told["columns"][at] for at in positions]
+        arrays.prepare([told["index"], *specs])
+        index = arrays.cut(read_index, told["index"])
         held = {number: _as_it_is(arrays.cut(read_values, spec), index) for number, spec in enumerate(specs)}
         frame = pd.DataFrame(held, index=index, copy=False)
         frame.columns = labels if positions is None else labels.take(positions)
@@ -181,6 +191,20 @@ def _read_only(values: Any) -> Any:
     view = values.view()
     view.flags.writeable = False
     return view
+
+
+def _nbytes(array: Any) -> int:
+    """The size of an Arrow array; of a small slice, for speed, that of what it keeps alive."""
+    kept = int(array.get_total_buffer_size())
+    return kept if kept <= SMALL else int(array.nbytes)
+
+
+def _blocks(frame: Any) -> int:
+    """How many arrays hold its columns; those of one dtype may share one."""
+    try:
+        return len(frame._mgr.blocks)
+    except AttributeError:
+        return int(frame.shape[1])
 
 
 def _snapshot(frame: Any) -> FrameData:

@@ -28,7 +28,7 @@ Text = tuple[bytes, bool]
 def exact_dumps(value: Any) -> bytes | None:
     """The JSON of a value that is JSON through and through, as most are; None for all others."""
     try:
-        return orjson.dumps(value, option=_OPTIONS)
+        return fitted(orjson.dumps(value, option=_OPTIONS))
     except TypeError:
         return None
 
@@ -41,7 +41,7 @@ def orjson_dumps(value: Any, embed: Embed) -> Text | None:
         embed: Asked about every value that is not plain; returns a plain node for it, or None.
     """
     try:
-        return orjson.dumps(value, default=_hook(embed), option=_OPTIONS), False
+        return fitted(orjson.dumps(value, default=_hook(embed), option=_OPTIONS)), False
     except TypeError:
         return None
 
@@ -67,6 +67,11 @@ def plain_dumps(value: Any, plain: Callable[[Any], Any]) -> Text:
         raise Refused.of(exc, value, REMEDY).error() from exc.__cause__
 
 
+def fitted(text: bytes) -> bytes:
+    """A copy as large as the text: orjson 3.13 leaves the whole buffer to it, 4 kB for 3 bytes, 16 MB for 0.6."""
+    return bytes(memoryview(text))
+
+
 def _hook(embed: Embed) -> Callable[[Any], Any]:
     def hook(part: Any) -> Any:
         node = embed(part)
@@ -82,7 +87,7 @@ def _nothing(part: Any) -> None:
 def _text(plain: Any) -> Text:
     """The JSON of a plain value. Raises ValueError or RecursionError where it could not be read again."""
     try:
-        return orjson.dumps(plain), False
+        return fitted(orjson.dumps(plain)), False
     except TypeError:
         text = json.dumps(plain, separators=(",", ":"), allow_nan=False)
         json.loads(text)

@@ -169,7 +169,8 @@ class TreeCodec(Codec):
 
     def _frozen(self, data: TreeData, value: Any, deterministic: bool) -> Frozen:
         nbytes = memoryview(data.text).nbytes + sum(part.nbytes for part in data.parts)
-        return Frozen(self, data, nbytes, summary(value), deterministic=deterministic)
+        overhead = sum(part.overhead for part in data.parts)
+        return Frozen(self, data, nbytes, summary(value), deterministic=deterministic, overhead=overhead)
 
     def encode(self, data: TreeData) -> Sequence[Buffer]:
         """The body; the pieces of the parts are passed on as their codecs made them."""

@@ -121,8 +121,28 @@
         });
     }
 
+    /** A component as the page has it now. Dash itself tells since 3.0; before, what its renderer keeps does. */
     function component(id) {
-        return (window.dash_component_api && window.dash_component_api.getLayout(id)) || {};
+        var api = window.dash_component_api;
+        return (api ? api.getLayout(id) : fromStores(id)) || {};
+    }
+
+    function fromStores(id) {
+        return (window.dash_stores || []).map(function (store) {
+            var state = store.getState(), path = pathOf(state.paths, id);
+            return path && path.reduce(function (part, step) { return part && part[step]; }, state.layout);
+        }).find(Boolean);
+    }
+
+    function pathOf(paths, id) {
+        if (typeof id !== 'object') {
+            return paths.strs[id];
+        }
+        var keys = Object.keys(id).sort();
+        var found = (paths.objs[keys.join(',')] || []).find(function (candidate) {
+            return keys.every(function (key, i) { return candidate.values[i] === id[key]; });
+        });
+        return found && found.path;
     }
 
     /** What a store asks of this script: to leave its `reference`, or to be `sealed`. */

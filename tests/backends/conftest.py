@@ -17,8 +17,7 @@ from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
 from dash_statemanager.errors import *
-
-small, large = BytesPayload(b"small"), BytesPayload(bytes(300_000))
+from tests.backends.programs import at_once, large, opened, small
 """
 
 MAY_MOUNT = 1 << 21  # CAP_SYS_ADMIN

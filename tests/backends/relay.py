@@ -15,11 +15,12 @@ class Relay:
         target: The server's port.
 
     Attributes:
+        asked: How often clients sent something.
         lose: The next so many answers are not passed on: their connections are closed instead.
     """
 
     def __init__(self, target: int) -> None:
-        self.lose = 0
+        self.asked = self.lose = 0
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -45,6 +46,7 @@ class Relay:
     def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with source, target, contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
+                self.asked += not answers
                 if answers and self.lose:
                     self.lose -= 1
                     break

@@ -23,13 +23,16 @@ class Line(Wrapper):
     def __init__(self) -> None:
         super().__init__(MemoryBackend())
         self.error: Exception | None = None
-        self.asked = self.pinged = 0
+        self.asked = self.pinged = self.closed = 0
 
     def get(self, key: str) -> Entry | None:
         self.asked += 1
         if self.error:
             raise self.error
         return self.inner.get(key)
+
+    def close(self) -> None:
+        self.closed += 1
 
     def ping(self) -> None:
         self.pinged += 1
@@ -44,6 +47,7 @@ OPERATIONS = {
     "put_many": lambda b: b.put_many([Put("a", BytesPayload(b""))]),
     "delete": lambda b: b.delete("a"),
     "touch": lambda b: b.touch("a", 1),
+    "touch_many": lambda b: b.touch_many({"a": 1}),
     "scan": lambda b: list(b.scan("")),
     "ping": lambda b: b.ping(),
 }
@@ -113,6 +117,24 @@ def test_no_thread_stays_after_it_is_back_or_closed(line, breaker):
     assert "dash-statemanager-breaker" in {thread.name for thread in threading.enumerate()}
     breaker.close()
     wait_until(lambda: "dash-statemanager-breaker" not in {thread.name for thread in threading.enumerate()}, 5)
+
+
+def test_a_look_that_is_under_way_while_it_is_closed_leaves_nothing_open(line, breaker):
+    looking, go_on = threading.Event(), threading.Event()
+
+    def ping() -> None:
+        looking.set()
+        go_on.wait(10)
+
+    line.ping = ping
+    line.error = BackendUnavailable("the line is cut")
+    with pytest.raises(BackendUnavailable):
+        breaker.get("a")
+    assert looking.wait(10)
+    breaker.close()
+    assert line.closed == 1
+    go_on.set()
+    wait_until(lambda: line.closed == 2, 5)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")

@@ -30,6 +30,7 @@ from dash_statemanager.locks import Locks
 from tests.conftest import missing
 from tests.servers import memcached
 from tests.servers import redis as redis_servers
+from tests.servers.base import running
 
 small, large = BytesPayload(b"small"), BytesPayload(bytes(300_000))
 
@@ -82,20 +83,16 @@ def content(backend, key):
 
 @pytest.fixture
 def redis_server(tmp_path):
-    server = redis_servers.RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.kill()
+    with running(redis_servers.RedisServer(tmp_path)) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def memcached_server(tmp_path_factory):
     if not memcached.executable():
         missing(f"needs memcached: {memcached.GET_MEMCACHED}")
-    server = memcached.Memcached(tmp_path_factory.mktemp("memcached"))
-    server.start()
-    yield server
-    server.kill()
+    with running(memcached.Memcached(tmp_path_factory.mktemp("memcached"))) as server:
+        yield server
 
 
 # finding it

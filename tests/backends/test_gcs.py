@@ -22,7 +22,7 @@ from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
 from dash_statemanager.backends.gcs import GcsBackend, lifecycle_rule
 from dash_statemanager.config import Settings
 from dash_statemanager.errors import BackendError, BackendUnavailable, ConfigError, Conflict
-from tests.servers.base import Proxy, wait_until
+from tests.servers.base import Proxy, running, wait_until
 from tests.servers.gcs import BUCKET, GcsServer
 
 small, large = BytesPayload(b"small"), BytesPayload(bytes(9 << 20))
@@ -42,17 +42,15 @@ OPERATIONS = {
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    server = GcsServer(tmp_path_factory.mktemp("gcs"))
-    server.start()
-    yield server
-    server.kill()
+def shared(tmp_path_factory):
+    with running(GcsServer(tmp_path_factory.mktemp("gcs"))) as server:
+        yield server
 
 
 @pytest.fixture
-def server(running):
-    running.wipe()
-    return running
+def server(shared):
+    shared.wipe()
+    return shared
 
 
 @pytest.fixture
@@ -167,6 +165,24 @@ def test_a_large_value_goes_up_in_pieces_and_comes_down_in_ranges_at_once(server
     assert server.peak() > 1
 
 
+def test_ranges_are_asked_for_at_once_and_again_where_the_object_was_replaced_between(server, backend):
+    old, new = os.urandom(3 << 20), os.urandom(1 << 20)
+    backend.put("a", BytesPayload(old))
+    ranges = [(0, 9), (1 << 20, (1 << 20) + 9), (2 << 20, 4 << 20)]
+    server.requests()
+    assert [bytes(part) for part in backend.get_ranges("a", ranges).parts] == [old[a:b] for a, b in ranges]
+    assert len(server.requests()) == 3
+
+    server.faults({"on": "GET /bucket/a", "hang": 0.3, "times": 1})
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(backend.get_ranges, "a", ranges)
+        wait_until(lambda: len([each for each in server.requests() if each.startswith("GET /bucket/a")]) > 0)
+        backend.put("a", BytesPayload(new))
+        found = asked.result()
+
+    assert [bytes(part) for part in found.parts] in ([new[:9], b"", b""], [old[a:b] for a, b in ranges])
+
+
 @pytest.mark.parametrize("trouble", [{"status": 503}, {"lost": True}], ids=["later", "lost"])
 @pytest.mark.parametrize("piece", ["first", "last"])
 def test_a_large_upload_goes_on_where_it_was_broken_off(server, backend, trouble, piece):
@@ -178,6 +194,20 @@ def test_a_large_upload_goes_on_where_it_was_broken_off(server, backend, trouble
 
     assert backend.get("a").etag == etag
     assert content(backend, "a") == data
+
+
+def test_an_empty_object_that_is_overwritten_while_it_is_read_is_not_taken_for_the_new_one(backend, monkeypatch):
+    backend.put("a", BytesPayload(b""))
+    stat = backend._bucket.stat
+
+    def overwritten(key):
+        monkeypatch.undo()
+        backend.put(key, small)
+        return stat(key)
+
+    monkeypatch.setattr(backend._bucket, "stat", overwritten)
+
+    assert content(backend, "a") == b"small"
 
 
 def test_what_is_overwritten_while_it_is_read_is_never_mixed(server, backend):
@@ -413,15 +443,44 @@ def test_with_the_default_timeout_a_silent_server_is_found_out_within_two_second
         backend.close()
 
 
-def test_a_ping_to_a_server_that_trickles_ends_in_time(server):
-    with Proxy(server.port) as proxy:
-        backend = GcsBackend(BUCKET, endpoint=f"http://127.0.0.1:{proxy.port}", timeout=1.2)
-        proxy.mode = "slow"
-        with pytest.raises(BackendUnavailable, match="did not answer within"):
-            backend.ping()
-        proxy.mode = "pass"
-        wait_until(lambda: "dash-statemanager-ping" not in {thread.name for thread in threading.enumerate()}, 5)
-        backend.close()
+@pytest.mark.parametrize("operation", ["get", "put", "delete", "touch", "scan", "ping", "stats"])
+def test_an_answer_that_trickles_is_no_answer(server, operation):
+    backend = GcsBackend(BUCKET, endpoint=server.endpoint, timeout=0.3)
+    backend.put("a", BytesPayload(bytes(1000)))
+    server.faults({"on": "(GET|POST|DELETE) ", "pace": 1, "times": -1})
+    begun = time.monotonic()
+
+    with pytest.raises(BackendUnavailable, match=f"gs://{BUCKET}"):
+        OPERATIONS[operation](backend)
+
+    assert time.monotonic() - begun < 2
+    server.faults()
+    backend.ping()
+    backend.close()
+
+
+def test_an_answer_that_comes_on_may_take_longer_than_a_silence(server):
+    backend = GcsBackend(BUCKET, endpoint=server.endpoint, timeout=0.3)
+    backend.put("a", large)
+    server.faults({"on": "GET /bucket/a", "pace": 1 << 20, "times": -1})
+    begun = time.monotonic()
+
+    assert content(backend, "a") == large.buffer
+
+    assert time.monotonic() - begun > 0.3
+    backend.close()
+
+
+def test_a_ping_has_no_patience_with_a_server_that_says_later(server):
+    backend = GcsBackend(BUCKET, endpoint=server.endpoint, timeout=0.3)
+    server.faults({"on": ".*", "status": 503, "times": -1})
+
+    with pytest.raises(BackendUnavailable, match="did not answer within"):
+        backend.ping()
+
+    server.faults()
+    wait_until(lambda: "dash-statemanager-ping" not in {thread.name for thread in threading.enumerate()}, 5)
+    backend.close()
 
 
 def test_damage_on_the_way_is_found(server, backend):

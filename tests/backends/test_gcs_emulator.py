@@ -11,6 +11,7 @@ import pytest
 
 from dash_statemanager.backends.base import BytesPayload, Listing, Put
 from dash_statemanager.backends.gcs import GcsBackend
+from tests.servers.base import running
 from tests.servers.gcs import BUCKET, Emulator
 
 NOW = 1e9
@@ -18,10 +19,8 @@ NOW = 1e9
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory):
-    server = Emulator(tmp_path_factory.mktemp("emulator"))
-    server.start()
-    yield server.endpoint
-    server.kill()
+    with running(Emulator(tmp_path_factory.mktemp("emulator"))) as server:
+        yield server.endpoint
 
 
 @pytest.fixture
@@ -41,6 +40,16 @@ def test_what_was_put_comes_back(backend, size):
 
     entry = backend.get("app/s/store/version")
     assert (bytes(entry.payload.buffer), entry.etag, entry.expires_at) == (data, etag, NOW + 60)
+
+
+def test_ranges_come_back(backend):
+    data = os.urandom(300_000)
+    etag = backend.put("a", BytesPayload(data))
+
+    found = backend.get_ranges("a", [(0, 64), (7, 7), (299_990, 400_000)])
+
+    assert [bytes(part) for part in found.parts] == [data[:64], b"", data[299_990:]]
+    assert (found.nbytes, found.etag) == (300_000, etag)
 
 
 def test_many_are_put_listed_and_deleted(backend):

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,11 @@ from redis import Redis
 from dash_statemanager.backends import open_backend
 from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
 from dash_statemanager.backends.redis import RedisBackend
+from dash_statemanager.backends.redis.layout import CHUNK
 from dash_statemanager.config import Settings
 from dash_statemanager.errors import BackendError, BackendFormatError, BackendUnavailable, ConfigError, Conflict
 from tests.conftest import ROOT, missing
-from tests.servers.base import wait_until
+from tests.servers.base import running, wait_until
 from tests.servers.redis import PASSWORD, RedisServer
 
 MEGABYTE = 1 << 20
@@ -33,10 +35,8 @@ KEY = "dash/scope/store/version"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.kill()
+    with running(RedisServer(tmp_path_factory.mktemp("redis"))) as server:
+        yield server
 
 
 @pytest.fixture
@@ -64,8 +64,13 @@ def payload(size: int) -> BytesPayload:
     return BytesPayload(os.urandom(size))
 
 
+def names(client: Redis) -> list[bytes]:
+    """Names of entries and chunks."""
+    return sorted(client.scan_iter(_type="string"))
+
+
 def chunks(client: Redis) -> list[bytes]:
-    return [name for name in client.scan_iter() if name.startswith(b"#")]
+    return [name for name in names(client) if name.startswith(b"#")]
 
 
 def calls(client: Redis, what: Callable[[], object]) -> dict[str, int]:
@@ -113,7 +118,7 @@ def test_a_small_write_is_one_command(warm, client):
 
 
 def test_a_cold_read_is_one_command(warm, client):
-    warm.put_many([Put(f"dash/scope/{number}", payload(8 * MEGABYTE if number == 3 else 10)) for number in range(16)])
+    warm.put_many([Put(f"dash/scope/{number}", payload(7 * MEGABYTE if number == 3 else 10)) for number in range(16)])
 
     assert sent(client, lambda: warm.get_many(f"dash/scope/{number}" for number in range(16))) == {"mget": 1}
     assert sent(client, lambda: warm.touch("dash/scope/1", 60)) == {"evalsha": 1}
@@ -121,7 +126,7 @@ def test_a_cold_read_is_one_command(warm, client):
 
 
 def test_a_large_payload_is_written_in_one_pipeline_and_read_in_a_few_commands(warm, client):
-    value = payload(40 * MEGABYTE)
+    value = payload(5 * CHUNK)
 
     written = calls(client, lambda: warm.put(KEY, value))
     assert (written["set"], written["evalsha"]) == (5 + 1, 1)
@@ -140,7 +145,7 @@ def test_a_script_that_the_server_forgot_is_sent_again(warm, client):
 # chunks
 
 
-@pytest.mark.parametrize("size", [8 * MEGABYTE, 8 * MEGABYTE + 1, 16 * MEGABYTE, 17 * MEGABYTE])
+@pytest.mark.parametrize("size", [CHUNK, CHUNK + 1, 2 * CHUNK, 17 * MEGABYTE])
 def test_large_payloads_come_back_whole(backend, client, size):
     data = os.urandom(size)
 
@@ -149,7 +154,7 @@ def test_large_payloads_come_back_whole(backend, client, size):
     assert bytes(backend.get(KEY).payload.buffer) == data
     assert backend.sizes([KEY, "dash/scope/none"]) == {KEY: size}
     assert [(row.key, row.nbytes) for row in backend.scan("dash/")] == [(KEY, size)]
-    assert len(chunks(client)) == (0 if size == 8 * MEGABYTE else -(-size // (8 * MEGABYTE)))
+    assert len(chunks(client)) == (0 if size == CHUNK else -(-size // CHUNK))
     assert all(50_000 < client.pttl(name) <= 60_000 for name in [*chunks(client), b"{dash/scope}/store/version"])
 
 
@@ -174,17 +179,17 @@ def test_a_conflict_leaves_nothing_of_what_was_sent(backend, client, size):
     with pytest.raises(Conflict):
         backend.put_many([Put("dash/scope/other", payload(size)), Put(KEY, payload(size), expect=ABSENT)])
 
-    assert client.keys() == [b"{dash/scope}/store/version"]
+    assert names(client) == [b"{dash/scope}/store/version"]
 
 
 def test_touch_prolongs_the_chunks_too(backend, client):
     backend.put(KEY, payload(9 * MEGABYTE), 60)
 
     backend.touch(KEY, 1000)
-    assert all(client.pttl(name) > 900_000 for name in client.scan_iter())
+    assert [client.pttl(name) > 900_000 for name in client.scan_iter()] == [True] * 4
 
     backend.touch(KEY, None)
-    assert all(client.pttl(name) == -1 for name in client.scan_iter())
+    assert [client.pttl(name) for name in client.scan_iter()] == [-1] * 4
 
 
 def test_an_upload_that_was_given_up_expires_by_itself(client, server):
@@ -226,6 +231,26 @@ def test_a_value_that_lost_a_chunk_is_missing_and_reported(backend, client, capl
     assert "chunks of '{dash/scope}/store/version' are gone" in caplog.text
 
 
+def test_ranges_take_two_round_trips_and_no_chunk_that_they_are_not_in(warm, client):
+    data = os.urandom(20 * MEGABYTE)
+    warm.put(KEY, BytesPayload(data))
+    client.delete(f"#{{dash/scope}}/store/version#{warm.get(KEY).etag}/2")
+    ranges = [(0, 100), (CHUNK - 10, CHUNK + 10)]
+
+    found = []
+    commands = sent(client, lambda: found.append(warm.get_ranges(KEY, ranges)))
+
+    assert [bytes(part) for part in found[0].parts] == [data[first:end] for first, end in ranges]
+    assert commands == {"getrange": 1 + 3 + 1}
+
+
+def test_ranges_of_a_value_that_lost_their_chunk_are_missing(backend, client):
+    backend.put(KEY, payload(9 * MEGABYTE))
+    client.delete(chunks(client)[0])
+
+    assert backend.get_ranges(KEY, [(0, 9 * MEGABYTE)]) is None
+
+
 # names and expiry
 
 
@@ -234,7 +259,8 @@ def test_all_keys_of_a_scope_have_one_hash_tag(backend, client):
         backend.put(key, payload(1))
 
     tags = [b"{dash/scope}/store/head", b"{dash/scope}/~patches/a", b"{dash/~stores}/x", b"{dash/~secret}"]
-    assert sorted(client.keys()) == sorted(tags)
+    assert names(client) == sorted(tags)
+    assert set(client.keys()) - set(tags) == {b"#{dash/scope}", b"#{dash/~stores}"}
 
 
 def test_redis_forgets_by_itself_what_has_expired(backend, client):
@@ -282,6 +308,55 @@ def test_databases_of_one_server_are_apart(backend, url):
 
     assert other.get(KEY) is None
     other.close()
+
+
+# the index of a scope
+
+
+def members(client: Redis) -> list[bytes]:
+    return client.zrange("#{dash/scope}", 0, -1)
+
+
+def test_a_scope_is_listed_without_a_look_at_what_others_hold(backend, client):
+    foreign = client.pipeline(transaction=False)
+    for number in range(100_000):
+        foreign.set(f"{{dash/s.{number}}}/store/version", b"")
+    foreign.execute()
+    backend.put_many([Put(f"dash/scope/{store}/version", payload(10)) for store in "ab"])
+
+    def look() -> None:
+        assert [row.key for row in backend.scan("dash/scope/")] == ["dash/scope/a/version", "dash/scope/b/version"]
+        assert [row.key for row in backend.scan("dash/scope/a")] == ["dash/scope/a/version"]
+
+    assert calls(client, look) == {"zrange": 2, "getrange": 3}
+
+
+def test_the_index_follows_puts_touches_and_deletes(client, url):
+    now = [1000.0]
+    backend = RedisBackend(url, lambda: now[0])
+    backend.put_many([Put(f"dash/scope/store/{name}", payload(10), 60) for name in "abcd"])
+    now[0] += 50
+    backend.touch_many({"dash/scope/store/a": 60, "dash/scope/store/b": 0})
+    backend.put_many([Put("dash/scope/store/c", payload(10), 0)], delete=["dash/scope/store/none"])
+    assert members(client) == [b"/store/d", b"/store/a"]
+    now[0] += 20
+    backend.put("dash/scope/store/e", payload(10))
+    assert members(client) == [b"/store/a", b"/store/e"]
+    assert [row.key for row in backend.scan("dash/scope/")] == ["dash/scope/store/a", "dash/scope/store/e"]
+    backend.delete("dash/scope/store/a", "dash/scope/store/e")
+    assert client.exists("#{dash/scope}") == 0
+    backend.close()
+
+
+def test_the_index_lasts_as_long_as_what_lasts_longest(backend, client):
+    backend.put_many([Put("dash/scope/store/brief", payload(10), 60), Put("dash/scope/store/long", payload(10), 600)])
+    assert 590 < client.ttl("#{dash/scope}") <= 602
+    backend.touch("dash/scope/store/long", 30)
+    assert 50 < client.ttl("#{dash/scope}") <= 62
+    backend.touch("dash/scope/store/brief", None)
+    assert client.ttl("#{dash/scope}") == -1
+    backend.put("dash/scope/store/brief", payload(10), 60)
+    assert client.ttl("#{dash/scope}") > 0
 
 
 # settings
@@ -355,20 +430,6 @@ except MissingExtra as exc:
     assert "pip install 'dash-statemanager[redis]'" in run(code)
 
 
-def test_nothing_is_open_before_the_first_operation(run, url):
-    code = """
-from dash_statemanager.backends.redis import RedisBackend
-before = set(os.listdir("/proc/self/fd")), threading.active_count()
-backend = RedisBackend(sys.argv[1])
-print((set(os.listdir("/proc/self/fd")), threading.active_count()) == before)
-backend.put("a", small)
-print(len(os.listdir("/proc/self/fd")) > len(before[0]))
-backend.close()
-print(len(os.listdir("/proc/self/fd")) == len(before[0]))
-"""
-    assert run(code, url).split() == ["True", "True", "True"]
-
-
 @pytest.mark.parametrize(("policy", "warnings"), [("noeviction", 0), ("volatile-lru", 0), ("allkeys-lru", 1)])
 def test_a_server_that_may_drop_sessions_is_reported_once(url, client, caplog, policy, warnings):
     client.config_set("maxmemory-policy", policy)
@@ -405,75 +466,12 @@ def test_connections_are_no_more_than_the_pool_may_have(url, client):
     backend.close()
 
 
-COUNT = """
-from dash_statemanager.backends.redis import RedisBackend
-backend = RedisBackend(sys.argv[1])
-sys.stdin.readline()
-for _ in range(500):
-    while True:
-        entry = backend.get("dash/scope/counter")
-        number = int(bytes(entry.payload.buffer)) + 1 if entry else 1
-        try:
-            backend.put("dash/scope/counter", BytesPayload(b"%d" % number), expect=entry.etag if entry else ABSENT)
-            break
-        except Conflict:
-            pass
-print("done")
-"""
-
-
-def test_two_processes_count_to_a_thousand(start, backend, url):
-    counters = [start(COUNT, url) for _ in range(2)]
-    for counter in counters:
-        counter.stdin.write("go\n")
-        counter.stdin.flush()
-
-    assert [counter.communicate(timeout=60)[0] for counter in counters] == ["done\n"] * 2
-
-    assert bytes(backend.get("dash/scope/counter").payload.buffer) == b"1000"
-
-
-FORKS = """
-from dash_statemanager.backends.redis import RedisBackend
-backend = RedisBackend(sys.argv[1])
-backend.put("dash/before", large)
-stop = threading.Event()
-
-def work(name):
-    while not stop.is_set():
-        backend.put_many([Put(f"dash/{name}/small", small), Put(f"dash/{name}/large", large)])
-        assert backend.get(f"dash/{name}/small").payload.nbytes
-
-threads = [threading.Thread(target=work, args=(name,)) for name in range(3)]
-for thread in threads:
-    thread.start()
-for number in range(40):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            assert bytes(backend.get("dash/before").payload.buffer) == bytes(300_000)
-            backend.put(f"dash/child/{number:02}", large)
-            backend.close()
-        except BaseException as exc:
-            print(repr(exc), flush=True)
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    assert status == 0, number
-stop.set()
-for thread in threads:
-    thread.join()
-print(len(list(backend.scan("dash/child/"))))
-"""
-
-
-def test_children_that_are_forked_from_busy_threads_have_their_own_connections(run, url):
-    assert run(FORKS, url) == "40\n"
-
-
 # users and encryption
 
-COMMANDS = "+evalsha +eval +mget +getrange +set +setrange +rename +unlink +exists +pexpire +persist +scan +select"
+COMMANDS = (
+    "+evalsha +eval +mget +getrange +set +setrange +rename +unlink +exists +pexpire +persist +scan +select +zadd +zrem "
+    "+zrange +zremrangebyscore"
+)
 
 
 def test_a_user_needs_few_commands_and_only_the_keys_of_its_namespace(client, server):
@@ -529,11 +527,10 @@ def certificate(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_connections_are_encrypted_and_the_server_is_checked(tmp_path, certificate):
     server = RedisServer(tmp_path, certificate)
-    server.start()
     place = f"rediss://:{PASSWORD}@127.0.0.1:{server.port}/0"
     backend = RedisBackend(f"{place}?ssl_ca_certs={certificate}")
     unchecked = RedisBackend(f"{place}?ssl_cert_reqs=none")
-    try:
+    with running(server), closing(backend), closing(unchecked):
         data = os.urandom(9 * MEGABYTE)
         backend.put(KEY, BytesPayload(data))
         assert bytes(backend.get(KEY).payload.buffer) == data
@@ -543,21 +540,13 @@ def test_connections_are_encrypted_and_the_server_is_checked(tmp_path, certifica
             RedisBackend(place).get(KEY)
         with pytest.raises(BackendUnavailable):
             RedisBackend(place.replace("rediss:", "redis:")).get(KEY)
-    finally:
-        backend.close()
-        unchecked.close()
-        server.kill()
 
 
 def test_the_name_in_the_certificate_must_be_the_servers(tmp_path, certificate):
-    server = RedisServer(tmp_path, certificate)
-    server.start()
-    place = f"rediss://:{PASSWORD}@localhost:{server.port}/0?ssl_ca_certs={certificate}"
-    try:
+    with running(RedisServer(tmp_path, certificate)) as server:
+        place = f"rediss://:{PASSWORD}@localhost:{server.port}/0?ssl_ca_certs={certificate}"
         with pytest.raises(BackendUnavailable, match=r"(?i)hostname|localhost"):
             RedisBackend(place).get(KEY)
         backend = RedisBackend(f"{place}&ssl_check_hostname=false")
         assert backend.get(KEY) is None
         backend.close()
-    finally:
-        server.kill()

@@ -15,7 +15,7 @@ from dash_statemanager.backends.sql import SqlBackend
 from dash_statemanager.errors import BackendError, BackendUnavailable
 from tests.backends import crash
 from tests.backends.writers import Writers, values, write_for_a_moment
-from tests.servers.base import wait_until
+from tests.servers.base import running, wait_until
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
@@ -33,10 +33,8 @@ OTHERS = {
 @pytest.fixture(scope="module", params=["postgresql", "mariadb"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL | MariaDB]:
     kind = {"postgresql": PostgreSQL, "mariadb": MariaDB}[request.param]
-    server = kind(tmp_path_factory.mktemp(request.param))
-    server.start()
-    yield server
-    server.kill()
+    with running(kind(tmp_path_factory.mktemp(request.param))) as server:
+        yield server
 
 
 @pytest.fixture

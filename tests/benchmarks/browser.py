@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
@@ -38,25 +40,44 @@ class Page:
     """
 
     def __init__(self, ports: list[int]) -> None:
+        self._ports = ports
         self._connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=600) for port in ports]
         self._cookies: SimpleCookie = SimpleCookie()
         self._callbacks: dict[str, Any] = {}
         self.values: dict[str, Any] = {}
 
     def open(self) -> None:
-        """Opens the page: index, layout, dependencies."""
+        """Opens the page: index, layout, dependencies; and the connections to further servers."""
+        for server in range(1, len(self._connections)):
+            self.usage(server)
         self._request("GET", "/", accept="text/html")
         self._request("GET", "/_dash-layout")
         _, dependencies = self._request("GET", "/_dash-dependencies")
         self._callbacks = {callback["inputs"][0]["id"]: callback for callback in orjson.loads(dependencies)}
 
+    @contextmanager
+    def crowd(self, count: int) -> Iterator[list[Page]]:
+        """So many other users, each with the page open."""
+        with ExitStack() as stack:
+            pages = [stack.enter_context(closing(Page(self._ports))) for _ in range(count)]
+            for page in pages:
+                page.open()
+            yield pages
+
     def click(self, button: str, serial: int, server: int = 0) -> Answer:
         """Clicks a button for the `serial`-th time, and takes over the answer."""
-        sent = orjson.dumps(self.body(button, serial))
-        answer, received = self._request("POST", "/_dash-update-component", sent, server=server)
+        answer, received = self.send(orjson.dumps(self.body(button, serial)), server)
+        self.take(received)
+        return answer
+
+    def send(self, body: bytes, server: int = 0) -> tuple[Answer, bytes]:
+        """Sends the request of a click, and nothing else; so that many can do it at a time."""
+        return self._request("POST", "/_dash-update-component", body, server=server)
+
+    def take(self, received: bytes) -> None:
+        """Takes over an answer."""
         for component, props in orjson.loads(received)["response"].items():
             self.values.update({f"{component}.{name}": value for name, value in props.items()})
-        return answer
 
     def body(self, button: str, serial: int) -> dict[str, Any]:
         """The body of the request of a click, as Dash's renderer makes it."""
@@ -76,6 +97,10 @@ class Page:
         """What the server process uses; see `server.measure_usage`."""
         answer, received = self._request("GET", "/benchmark/usage", server=server)
         return {**orjson.loads(received), "cpu": answer.cpu}
+
+    def forget(self, server: int) -> None:
+        """Makes the server process drop the values that it keeps to read them faster."""
+        self._request("GET", "/benchmark/forget", server=server)
 
     def in_process(self, button: str, serials: list[int]) -> list[float]:
         """Seconds that clicks take inside the server process."""

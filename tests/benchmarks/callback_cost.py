@@ -51,7 +51,7 @@ def cell(results: Results, peer: str, size: str, operation: str) -> str:
     """Microseconds, and how many more than without the library."""
     own, theirs = (results.in_process[size, name, operation] for name in (peer, WITHOUT))
     more = difference(own, theirs) or 0.0
-    return f"{1e6 * median(own):.0f}" + (f" (+{1e6 * more:.0f})" if peer != WITHOUT else "")
+    return f"{1e6 * median(own.values()):.0f}" + (f" (+{1e6 * more:.0f})" if peer != WITHOUT else "")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -31,8 +31,8 @@ def fleet(peers: Iterable[Peer], sizes: Sequence[Size], redis: str) -> Iterator[
         for peer in peers:
             place = Place(str(Path(folder) / peer.name), redis)
             Path(place.folder).mkdir()
-            stack.callback(peer.tidy, place)
-            ports = [stack.enter_context(server(peer, sizes, place)) for _ in range(1 + peer.shared)]
+            environ = stack.enter_context(peer.running(place))
+            ports = [stack.enter_context(server(peer, sizes, place, environ)) for _ in range(1 + peer.shared)]
             pages[peer.name] = Page(ports)
             stack.callback(pages[peer.name].close)
         for page in pages.values():
@@ -41,7 +41,7 @@ def fleet(peers: Iterable[Peer], sizes: Sequence[Size], redis: str) -> Iterator[
 
 
 @contextmanager
-def server(peer: Peer, sizes: Sequence[Size], place: Place) -> Iterator[int]:
+def server(peer: Peer, sizes: Sequence[Size], place: Place, environ: Mapping[str, str]) -> Iterator[int]:
     """Starts one server process and gives its port; requests wait until it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # gunicorn sets it on sockets that it makes
@@ -53,7 +53,7 @@ def server(peer: Peer, sizes: Sequence[Size], place: Place) -> Iterator[int]:
             stdin=subprocess.DEVNULL,
             pass_fds=[listening.fileno()],
             cwd=place.folder,
-            env=_environment(),
+            env={**environment(), **environ},
         )
     try:
         yield port
@@ -62,7 +62,7 @@ def server(peer: Peer, sizes: Sequence[Size], place: Place) -> Iterator[int]:
         process.wait()
 
 
-def _environment() -> dict[str, str]:
-    """Without the user's own settings of the library."""
+def environment() -> dict[str, str]:
+    """For a server: without the user's own settings of the library."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("STATE_", "SESSION_"))}
     return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))}

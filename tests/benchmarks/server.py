@@ -15,7 +15,7 @@ from dash import Input, Output, State, html
 
 from .browser import CPU_HEADER
 from .peers import PEERS, Peer, Place
-from .values import SIZES, Size
+from .values import ONE_COLUMN, SIZES, Size, touch
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -31,7 +31,7 @@ def make(peer: str, sizes: str, folder: str, redis: str) -> Any:
         redis: URL of a Redis server.
     """
     app = make_app(PEERS[peer], [SIZES[name] for name in sizes.split(",")], Place(folder, redis))
-    return Meter(app.server)
+    return Meter(app.server, PEERS[peer].forget)
 
 
 def make_app(peer: Peer, sizes: list[Size], place: Place) -> Any:
@@ -44,8 +44,9 @@ def make_app(peer: Peer, sizes: list[Size], place: Place) -> Any:
 
 
 def _components(peer: Peer, size: Size) -> list[Any]:
-    buttons = [html.Button(id=f"{action}-{size.name}") for action in ("write", "read")]
-    return [*map(peer.store, size.store_ids), *buttons, html.Div(id=f"seen-{size.name}")]
+    buttons = [html.Button(id=f"{action}-{size.name}") for action in ("write", "read", "column", "whole")]
+    outputs = [html.Div(id=f"{name}-{size.name}") for name in ("seen", "column-seen", "whole-seen")]
+    return [*map(peer.store, size.store_ids), *buttons, *outputs]
 
 
 def _bystander(app: Any) -> list[Any]:
@@ -81,6 +82,32 @@ def _add_callbacks(app: Any, peer: Peer, size: Size) -> None:
         *states,
         prevent_initial_call=True,
     )(read)
+    if size.rows:
+        _add_touching_callbacks(app, peer, size)
+
+
+def _add_touching_callbacks(app: Any, peer: Peer, size: Size) -> None:
+    """One that uses every byte of a column, and one that uses all of the frame."""
+    [store_id] = size.store_ids
+
+    def column(n: int, data: Any) -> str:
+        frame = peer.columns(store_id, data, [ONE_COLUMN])
+        touch(frame)
+        return str(len(frame))
+
+    def whole(n: int, data: Any) -> str:
+        frame = peer.unpack(store_id, data)
+        touch(frame)
+        return str(len(frame))
+
+    column.__annotations__["data"] = peer.annotation()
+    for name, function in (("column", column), ("whole", whole)):
+        app.callback(
+            Output(f"{name}-seen-{size.name}", "children"),
+            Input(f"{name}-{size.name}", "n_clicks"),
+            State(store_id, "data"),
+            prevent_initial_call=True,
+        )(function)
 
 
 class Meter:
@@ -88,16 +115,21 @@ class Meter:
 
     Args:
         application: The WSGI application.
+        forget: Drops what the process keeps of values.
     """
 
-    def __init__(self, application: Application) -> None:
-        self._application = application
+    def __init__(self, application: Application, forget: Callable[[], None]) -> None:
+        self._application, self._forget = application, forget
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             return start_response(status, [*headers, (CPU_HEADER, str(time.process_time()))], *exc_info)
 
-        own = {"/benchmark/usage": measure_usage, "/benchmark/in-process": lambda: self._time(environ)}
+        own: dict[str, Callable[[], Any]] = {
+            "/benchmark/usage": measure_usage,
+            "/benchmark/in-process": lambda: self._time(environ),
+            "/benchmark/forget": self._forget,
+        }
         answer = own.get(environ["PATH_INFO"])
         if answer is None:
             return self._application(environ, start)

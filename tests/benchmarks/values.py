@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 ROOM = 1_000_000
@@ -12,6 +13,7 @@ ROOM = 1_000_000
 
 
 BYTES_A_ROW = 95
+ONE_COLUMN = "price"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Size:
         stores: How many stores one callback writes and reads, each with such a value.
         rows: Of a frame; 0 for other values.
         rounds: How many calls of each peer make one repetition.
+        crowds: How often at most, in all repetitions, twenty users come at a time.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Size:
     stores: int = 1
     rows: int = 0
     rounds: int = 1
+    crowds: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -107,8 +111,19 @@ def first_id(frame: Any) -> int:
     return int(frame["id"].iat[0])
 
 
-def frames(name: str, label: str, rows: int, rounds: int) -> Size:
-    return Size(name, label, frame_of(rows), first_id, rows=rows, rounds=rounds)
+def touch(frame: Any) -> None:
+    """Looks at every byte of a frame, so that what was mapped into memory is also read."""
+    import pyarrow as pa
+
+    for name in frame:
+        array = pa.array(frame[name].array, from_pandas=False)
+        for chunk in getattr(array, "chunks", [array]):
+            for buffer in filter(None, chunk.buffers()):
+                blake2b(buffer)
+
+
+def frames(name: str, label: str, rows: int, rounds: int, crowds: int) -> Size:
+    return Size(name, label, frame_of(rows), first_id, rows=rows, rounds=rounds, crowds=crowds)
 
 
 def serial_of_keys(value: Any) -> int:
@@ -118,12 +133,12 @@ def serial_of_keys(value: Any) -> int:
 SIZES = {
     size.name: size
     for size in (
-        Size("keys", "a dict of ten keys", ten_keys, serial_of_keys, rounds=40),
+        Size("keys", "a dict of ten keys", ten_keys, serial_of_keys, rounds=40, crowds=5),
         Size("sixteen", "sixteen such dicts in one callback", ten_keys, serial_of_keys, stores=16, rounds=20),
-        frames("1k", "1,000 rows x 10 columns, 95 kB", 1_000, rounds=20),
-        frames("10k", "10,000 rows x 10 columns, 950 kB", 10_000, rounds=10),
-        frames("100k", "100,000 rows x 10 columns, 9.5 MB", 100_000, rounds=3),
-        frames("1M", "1,000,000 rows x 10 columns, 95 MB", 1_000_000, rounds=1),
-        frames("10M", "10,000,000 rows x 10 columns, 950 MB", 10_000_000, rounds=1),
+        frames("1k", "1,000 rows x 10 columns, 95 kB", 1_000, rounds=20, crowds=5),
+        frames("10k", "10,000 rows x 10 columns, 950 kB", 10_000, rounds=10, crowds=3),
+        frames("100k", "100,000 rows x 10 columns, 9.5 MB", 100_000, rounds=3, crowds=2),
+        frames("1M", "1,000,000 rows x 10 columns, 95 MB", 1_000_000, rounds=1, crowds=1),
+        frames("10M", "10,000,000 rows x 10 columns, 950 MB", 10_000_000, rounds=1, crowds=0),
     )
 }

@@ -86,6 +86,13 @@ def test_tables_of_other_libraries_have_parts_too(codecs: Codecs, as_bytes: AsBy
         read(codecs, as_bytes(table), Part(["z"]))
 
 
+def test_rows_of_a_polars_frame_with_lists_of_a_fixed_size(codecs: Codecs, as_bytes: AsBytes) -> None:
+    lists = pl.Series([[1, 2], None] * 3, dtype=pl.Array(pl.Int8, 2))
+    table = pl.DataFrame({"lists": lists, "text": ["a text that is no short one"] * 6, "nested": [{"x": [1]}] * 6})
+    for part in (Part(offset=1, limit=3), Part(["lists"], 5), Part(offset=99), Part(limit=0)):
+        assert read(codecs, as_bytes(table), part).equals(part.of(table))
+
+
 def test_a_part_may_be_changed_and_nobody_sees_it(codecs: Codecs, as_bytes: AsBytes) -> None:
     payload = as_bytes(EXAMPLE)
     found = read(codecs, payload, Part(["a"], 1))

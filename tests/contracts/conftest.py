@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,23 +15,14 @@ from dash_statemanager.backends.base import Backend, Purges
 from dash_statemanager.backends.breaker import Breaker
 from dash_statemanager.backends.client import ClientBackend
 from dash_statemanager.backends.encrypted import Encrypted
+from dash_statemanager.backends.local import LocalFiles, LocalTier
 from dash_statemanager.backends.memory import MemoryBackend
+from dash_statemanager.backends.shared import SharedBodies
 from dash_statemanager.backends.sql import SqlBackend
+from tests.conftest import Clock
 from tests.servers import databases
 from tests.servers import redis as redis_servers
-
-
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
+from tests.servers.base import lasting
 
 
 @dataclass(frozen=True)
@@ -44,6 +34,7 @@ class Case:
         atomic: `put_many` is one transaction.
         shared: Instances see each other's data.
         purges: It must be told to remove what has expired.
+        overhead: Entries and bytes of its own that it keeps for one large payload.
     """
 
     name: str
@@ -51,6 +42,7 @@ class Case:
     atomic: bool = True
     shared: bool = True
     purges: bool = True
+    overhead: tuple[int, int] = (0, 0)
 
 
 def sqlite(folder: Path, clock: Clock) -> SqlBackend:
@@ -62,10 +54,7 @@ def gcs_endpoint() -> str:
     """One server for all tests; each has a bucket of its own in it."""
     from tests.servers.gcs import GcsServer
 
-    server = GcsServer(Path(tempfile.mkdtemp(prefix="gcs-")))
-    server.start()
-    atexit.register(server.kill)
-    return server.endpoint
+    return lasting(GcsServer(Path(tempfile.mkdtemp(prefix="gcs-")))).endpoint
 
 
 def gcs(folder: Path, clock: Clock) -> Backend:
@@ -101,6 +90,14 @@ def redis(url: Callable[[], str]) -> Callable[[Path, Clock], Backend]:
     return make
 
 
+def shared(make: Callable[[Path, Clock], Backend]) -> Callable[[Path, Clock], Backend]:
+    return lambda folder, clock: SharedBodies(make(folder, clock), lambda: b"key", clock)
+
+
+def local_tier(folder: Path, clock: Clock) -> Backend:
+    return LocalTier(redis(redis_servers.url)(folder, clock), LocalFiles(folder / "tier", 1 << 30))
+
+
 def flask_caching(config: Callable[[Path], dict[str, object]]) -> Callable[[Path, Clock], Backend]:
     """The cache of an app, which may drop nothing for want of room."""
 
@@ -124,6 +121,9 @@ def redis_cache(folder: Path) -> dict[str, object]:
     return {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_servers.url(), "CACHE_KEY_PREFIX": prefix}
 
 
+STUB = 2, 91
+"""A body that is shared leaves its header with its entry, beside where it is, and has a list of who holds it."""
+
 CASES = [
     Case("memory", lambda folder, clock: MemoryBackend(clock), shared=False),
     Case("client", lambda folder, clock: ClientBackend(clock), shared=False),
@@ -131,6 +131,14 @@ CASES = [
     Case("postgresql", database(databases.postgresql)),
     Case("mariadb", database(databases.mariadb)),
     Case("encrypted", lambda folder, clock: Encrypted(sqlite(folder, clock), ["a key for the tests"]), purges=False),
+    Case(
+        "shared",
+        lambda folder, clock: SharedBodies(sqlite(folder, clock), lambda: b"key", clock),
+        purges=False,
+        overhead=STUB,
+    ),
+    Case("shared-in-cluster", shared(redis(redis_servers.cluster_url)), atomic=False, purges=False, overhead=STUB),
+    Case("local-tier", shared(local_tier), purges=False, overhead=STUB),
     Case("breaker", lambda folder, clock: Breaker(sqlite(folder, clock)), purges=False),
     Case("redis", redis(redis_servers.url), purges=False),
     Case("redis-cluster", redis(redis_servers.cluster_url), atomic=False, purges=False),
@@ -143,11 +151,6 @@ CASES = [
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dash_statemanager.backends.base import ABSENT, Backend, BytesPayload, Entry, Listing, Put
+from dash_statemanager.backends.base import ABSENT, Backend, BytesPayload, Entry, Listing, Put, Ranges
 from dash_statemanager.errors import Conflict
 
 SIZES = [0, 1, 264, 256 << 10, (256 << 10) + 1, 300 << 10, 5_000_000]
@@ -60,7 +60,8 @@ def test_what_was_put_comes_back(backend, size):
     assert content(entry) == data
     assert entry.etag == etag
     assert entry.expires_at is None
-    assert [part.nbytes for part in map(memoryview, entry.payload.parts())] == [size]
+    assert entry.payload.nbytes == size
+    assert [len(memoryview(part)) for part in entry.payload.parts()] in ([size], [64, size - 64])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -135,6 +136,89 @@ def test_a_key_may_have_200_characters(backend):
     backend.put(key, payload())
 
     assert keys(backend, "k/") == [key]
+
+
+# get_ranges
+
+RANGES = [
+    (0, 64),
+    (10, 10),
+    (9_000_000, 9_000_100),
+    (8_388_000, 8_389_000),
+    (100, 101),
+    (0, 2**40),
+    (30_000_000, 40_000_000),
+]
+
+
+def of_ranges(found: Ranges | None) -> list[bytes]:
+    assert found is not None
+    return [bytes(memoryview(part)) for part in found.parts]
+
+
+@pytest.mark.parametrize("size", [*SIZES, 17_000_000])
+def test_ranges_are_those_bytes_of_the_payload_cut_at_its_end(backend, size):
+    data = os.urandom(size)
+    etag = backend.put("a/b", Pieces(data[:64], data[64:]), ttl=60)
+    ranges = [*RANGES, (max(size - 1, 0), size), (size, size + 1), (size // 2, size // 2 + 5)]
+
+    found = backend.get_ranges("a/b", ranges)
+
+    assert of_ranges(found) == [data[first:end] for first, end in ranges]
+    assert (found.nbytes, found.etag) == (size, etag)
+    assert found.expires_at == backend.get("a/b").expires_at is not None
+
+
+def test_no_ranges_tell_of_the_entry_alone(backend):
+    etag = backend.put("a", payload(b"12345"))
+
+    found = backend.get_ranges("a", [])
+
+    assert (of_ranges(found), found.nbytes, found.etag, found.expires_at) == ([], 5, etag, None)
+
+
+def test_there_are_no_ranges_of_what_is_not_there_or_has_expired(backend, clock):
+    backend.put("small", payload(), ttl=5)
+    backend.put("large", payload(bytes(9_000_000)), ttl=5)
+    clock.advance(5)
+
+    assert [backend.get_ranges(key, [(0, 1)]) for key in ("none", "small", "large")] == [None] * 3
+
+
+@pytest.mark.parametrize("size", [100, 17_000_000])
+def test_the_etag_tells_that_ranges_are_of_another_payload(backend, size):
+    first, second = os.urandom(size), os.urandom(size + 5)
+    backend.put("a", payload(first))
+    before = backend.get_ranges("a", [(0, 50)])
+    etag = backend.put("a", payload(second))
+    after = backend.get_ranges("a", [(50, 80), (size, size + 9)])
+
+    assert of_ranges(before) == [first[:50]]
+    assert of_ranges(after) == [second[50:80], second[size:]]
+    assert before.etag != after.etag == etag
+
+
+def test_ranges_are_never_of_two_payloads(backend):
+    datas = [bytes([number]) * (9_000_000 + number) for number in range(3)]
+    backend.put("a", payload(datas[0]))
+    stop = threading.Event()
+
+    def overwrite() -> None:
+        while not stop.is_set():
+            for data in datas:
+                backend.put("a", payload(data))
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(overwrite)
+        try:
+            seen = [backend.get_ranges("a", [(0, 9), (8_999_000, 8_999_009), (9_000_000, 2**30)]) for _ in range(25)]
+        finally:
+            stop.set()
+        writing.result()
+    for found in seen:
+        [byte] = set(b"".join(of_ranges(found)) or b"x")
+        assert [len(part) for part in found.parts] == [9, 9, byte]
+        assert found.nbytes == 9_000_000 + byte
 
 
 # expiry
@@ -223,6 +307,41 @@ def test_touch_without_ttl_ends_the_expiry(backend, clock):
 
 def test_touch_of_an_unknown_key_is_false(backend):
     assert backend.touch("a", 60) is False
+
+
+def test_touch_many_gives_each_its_lifetime_and_names_those_that_are_gone(backend, clock):
+    for key, ttl in {"s/1/a": 60, "s/1/b": 60, "s/2/c": None, "s/1/brief": 5}.items():
+        backend.put(key, payload(key.encode()), ttl=ttl)
+    clock.advance(50)
+
+    gone = backend.touch_many({"s/1/a": 60, "s/1/b": None, "s/2/c": 70, "s/1/brief": 60, "none": 60})
+
+    assert gone == {"s/1/brief", "none"}
+    expiries = {listing.key: listing.expires_at for listing in backend.scan("")}
+    assert expiries == {"s/1/a": pytest.approx(clock() + 60), "s/1/b": None, "s/2/c": pytest.approx(clock() + 70)}
+    assert content(backend.get("s/1/a")) == b"s/1/a"
+    assert backend.touch_many({}) == set()
+
+
+def test_touch_many_takes_as_many_as_there_are(backend, case, clock):
+    number = 60 if case.name == "gcs" else 1200
+    backend.put_many([Put(f"s/1/{i}", payload(), 60) for i in range(number)])
+    clock.advance(50)
+
+    assert backend.touch_many({f"s/1/{i}": 60.0 for i in range(number + 1)}) == {f"s/1/{number}"}
+
+    clock.advance(50)
+    assert len(keys(backend, "s/1/")) == number
+
+
+def test_touch_many_prolongs_large_entries_too(backend, clock):
+    backend.put("large", payload(bytes(9 << 20)), ttl=60)
+    clock.advance(50)
+
+    assert backend.touch_many({"large": 60}) == set()
+
+    clock.advance(50)
+    assert len(content(backend.get("large"))) == 9 << 20
 
 
 # conditional puts
@@ -595,7 +714,7 @@ def test_an_entry_stays_readable_after_close(backend):
     assert content(entry) == bytes(300_000)
 
 
-def test_stats_are_plain_json_and_count(backend, clock):
+def test_stats_are_plain_json_and_count(case, backend, clock):
     backend.put("a", payload(bytes(10)))
     backend.put("b", payload(bytes(300_000)))
     backend.put("gone", payload(bytes(5)), ttl=1)
@@ -603,7 +722,7 @@ def test_stats_are_plain_json_and_count(backend, clock):
 
     stats = json.loads(json.dumps(dict(backend.stats())))
 
-    assert (stats["entries"], stats["bytes"]) == (2, 300_010)
+    assert (stats["entries"], stats["bytes"]) == (2 + case.overhead[0], 300_010 + case.overhead[1])
     assert stats["location"]
 
 

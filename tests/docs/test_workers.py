@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +11,16 @@ from typing import Any
 import pytest
 import requests
 
+from tests.servers.gunicorn import gunicorn
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run on Windows")
 
 
 @pytest.fixture(params=[["--preload"], []], ids=["preload", "no-preload"])
 def address(request: pytest.FixtureRequest) -> Iterator[str]:
-    options = ["--workers", "2", "--threads", "2", "--bind", "127.0.0.1:0", "--chdir", str(EXAMPLES)]
-    command = [sys.executable, "-m", "gunicorn", *request.param, *options, "workers:server"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as gunicorn:
-        assert gunicorn.stderr is not None
-        listening = next(filter(None, (re.search(r"Listening at: (\S+)", line) for line in gunicorn.stderr)))
-        yield listening[1]
-        gunicorn.terminate()
-        gunicorn.communicate()
+    with gunicorn(EXAMPLES, "workers:server", "--workers", "2", "--threads", "2", *request.param) as address:
+        yield address
 
 
 def test_each_worker_reads_what_any_of_them_wrote(address: str) -> None:

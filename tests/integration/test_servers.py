@@ -46,6 +46,10 @@ def make_app(kind: str) -> Dash:
         by_name = await asyncio.to_thread(get_store, "frame")
         return f"{None if frame is None else len(frame)} {settings} {None if by_name is None else len(by_name)}"
 
+    @app.callback(Output("out", "title"), Input("go", "title"))
+    async def make(title: str) -> Any:
+        return ServerStore(id="made", data={"title": title})
+
     return app
 
 
@@ -138,6 +142,13 @@ def test_nonsense_is_answered_with_null(address: str, body: bytes) -> None:
         f"{address}_dash-statemanager/value", data=body, headers={"Content-Type": "application/json"}
     )
     assert (answer.status_code, answer.json()) == (200, None)
+
+
+def test_the_initial_value_of_a_store_that_a_callback_makes_is_there_when_the_page_has_it(address: str) -> None:
+    browser = open_page(address)
+    made = callback(browser, address, "out.title", [("go.title", "new")])
+    token = made["props"]["data"]["__store__"]
+    assert browser.get(f"{address}_dash-statemanager/value", params={"reference": token}).json() == {"title": "new"}
 
 
 def test_arrow_comes_as_a_stream(address: str) -> None:

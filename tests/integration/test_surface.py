@@ -123,19 +123,20 @@ def test_a_store_made_in_a_websocket_callback_is_known_before_the_page_has_it(ba
     manager = get_state_manager()
 
     async def callback_that_makes_a_store(scope: Any, receive: Any, send: Any) -> None:
-        ServerStore(id="of a callback").to_plotly_json()
-        assert manager.definitions.has_news
-        await send({"type": "websocket.send", "text": "the store"})
+        store = ServerStore(id="of a callback", data=[1]).to_plotly_json()
+        assert manager.find("/", "of a callback") is not None
+        assert manager.read(store["props"]["data"]) is None
+        await send({"type": "websocket.send", "text": store["props"]["data"]})
 
     async def send(message: Any) -> None:
         told.append(not manager.definitions.has_news)
-        sent.append(message["text"])
+        sent.append(manager.read(message["text"]))
 
     dash.Dash(__name__)
     server = SimpleNamespace(**{PREFIXES: ["/"]})
     scope = {"type": "websocket", "path": "/_dash-ws-callback", "headers": [], "scheme": "ws"}
     asyncio.run(AsgiSessionMiddleware(callback_that_makes_a_store, server)(scope, None, send))  # type: ignore[arg-type]
-    assert (sent, told) == (["the store"], [True])
+    assert (sent, told) == ([[1]], [True])
 
 
 # -- development

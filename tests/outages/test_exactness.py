@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,9 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def manager(settings: dict[str, Any]) -> Iterator[StateManager]:
     manager = StateManager(load(environ={}, **settings))
-    with ensure_session_context("everybody"):
+    with ensure_session_context("everybody"), closing(manager):
         yield manager
-    keys = [row.key for row in manager.backend.scan(f"{settings['namespace']}/")]
-    manager.backend.delete(*keys)
-    manager.close()
+        manager.backend.delete(*(row.key for row in manager.backend.scan(f"{settings['namespace']}/")))
 
 
 @pytest.fixture

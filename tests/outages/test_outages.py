@@ -78,9 +78,7 @@ def outcomes(backends: dict[Callable[[Backend], None], Backend]) -> dict[str, Ou
         return {name: future.result() for name, future in running.items()}
 
 
-MODES = [
-    (name, mode) for name in SERVERS for mode in ("refuse", "hang", "reset", "slow") if (name, mode) != ("gcs", "slow")
-]
+MODES = [(name, mode) for name in SERVERS for mode in ("refuse", "hang", "reset", "slow")]
 
 
 @pytest.mark.parametrize(("server", "mode"), MODES, indirect=["server"])

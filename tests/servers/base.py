@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import selectors
@@ -11,9 +12,9 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 Address = tuple[str, int]
 
@@ -45,6 +46,34 @@ def wait_until(ready: Callable[[], Any], seconds: float = 20) -> Any:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not ready within {seconds:g} s")
         time.sleep(0.02)
+
+
+class Startable(Protocol):
+    """A server, or several."""
+
+    def start(self) -> object: ...
+
+    def kill(self) -> object: ...
+
+
+S = TypeVar("S", bound=Startable)
+
+
+@contextlib.contextmanager
+def running(server: S) -> Iterator[S]:
+    """Starts a server, and kills it at the end."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+def lasting(server: S) -> S:
+    """Starts a server that is killed when this process ends."""
+    atexit.register(server.kill)
+    server.start()
+    return server
 
 
 class Server(ABC):
@@ -89,12 +118,15 @@ class Server(ABC):
         """Makes it refuse large writes (1 MB) for want of room, or accept them again."""
 
     def start(self) -> None:
-        """Starts it and waits until it serves."""
+        """Starts it and waits until it serves. Raises `RuntimeError` with its last words where it ends at once."""
         log = (self.folder / "server.log").open("ab")
         with log:
-            self._process = subprocess.Popen(list(self.command()), stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(list(self.command()), stdout=log, stderr=log, start_new_session=True)
+        self._process = process
         try:
-            wait_until(self.ready)
+            wait_until(lambda: process.poll() is not None or self.ready())
+            if process.poll() is not None:
+                raise RuntimeError("\n".join((self.folder / "server.log").read_text().splitlines()[-5:]))
         except Exception:
             self.kill()
             raise
@@ -146,9 +178,13 @@ class Proxy:
 
     Args:
         target: The port on this machine.
+
+    Attributes:
+        answered: How many bytes the server has sent through it.
     """
 
     def __init__(self, target: int) -> None:
+        self.answered = 0
         self._mode = self._seen = "pass"
         self.port = free_port()
         self._target = target
@@ -203,11 +239,11 @@ class Proxy:
                 elif mode == "slow" and ready in answers_:
                     if time.monotonic() >= next_byte:
                         next_byte = time.monotonic() + 1
-                        _forward(pairs, answers_, ready, 1)
+                        self._forward(pairs, answers_, ready, 1)
                     else:
                         time.sleep(0.01)
                 else:
-                    _forward(pairs, answers_, ready, 1 << 20)
+                    self._forward(pairs, answers_, ready, 1 << 20)
         if listener is not None:
             listener.close()
         _close(pairs, answers_, *pairs)
@@ -227,6 +263,19 @@ class Proxy:
         pairs[client], pairs[server] = server, client
         answers_.add(server)
 
+    def _forward(
+        self, pairs: dict[socket.socket, socket.socket], answers_: set[socket.socket], source: socket.socket, most: int
+    ) -> None:
+        try:
+            data = source.recv(most)
+            if data:
+                self.answered += len(data) if source in answers_ else 0
+                pairs[source].sendall(data)
+                return
+        except OSError:
+            pass
+        _close(pairs, answers_, source)
+
 
 def _listen(port: int) -> socket.socket:
     listener = socket.socket()
@@ -241,19 +290,6 @@ def _readable(sockets: Sequence[socket.socket]) -> list[socket.socket]:
         for each in sockets:
             selector.register(each, selectors.EVENT_READ)
         return [key.fileobj for key, _ in selector.select(0.02)]  # type: ignore[misc]
-
-
-def _forward(
-    pairs: dict[socket.socket, socket.socket], answers_: set[socket.socket], source: socket.socket, most: int
-) -> None:
-    try:
-        data = source.recv(most)
-        if data:
-            pairs[source].sendall(data)
-            return
-    except OSError:
-        pass
-    _close(pairs, answers_, source)
 
 
 def _close(

@@ -63,8 +63,8 @@ class GcsServer(Server):
 
         Args:
             *faults: Each with `on`, a regular expression for `METHOD /path?query`; `status` to answer, or `hang` in
-                seconds, or `lost` to do it and not tell, or `damaged` to change a byte; `times`, -1 for always;
-                `message`.
+                seconds, or `lost` to do it and not tell, or `damaged` to change a byte, or `pace`, bytes of the
+                answer at a time, twenty times a second; `times`, -1 for always; `message`.
         """
         self._control("faults", list(faults))
 
@@ -227,7 +227,7 @@ class Handler(BaseHTTPRequestHandler):
         if "lost" in fault:
             self.close_connection = True
             return None
-        return self.send(*answer)
+        return self.send(*answer, pace=fault.get("pace"))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815
 
@@ -348,14 +348,20 @@ class Handler(BaseHTTPRequestHandler):
         data = bytes(upload.data)
         return 200, self.storage.insert(upload.bucket, upload.name, data, upload.fields, upload.query), {}
 
-    def send(self, status: int, answer: object, headers: Mapping[str, str] = {}) -> None:
+    def send(self, status: int, answer: object, headers: Mapping[str, str] = {}, pace: int | None = None) -> None:
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         kind = "application/octet-stream" if isinstance(answer, bytes) else "application/json"
         self.send_response_only(status)
         for key, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
             self.send_header(key, value)
         self.end_headers()
-        self.wfile.write(body)
+        if pace is None:
+            self.wfile.write(body)
+        else:
+            for at in range(0, len(body), pace):
+                self.wfile.write(body[at : at + pace])
+                self.wfile.flush()
+                time.sleep(0.05)
         self.wfile.flush()
 
 

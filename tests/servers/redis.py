@@ -17,7 +17,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.servers.base import Server, free_port, wait_until
+from tests.servers.base import Server, free_port, lasting, wait_until
 
 PASSWORD = "correct-horse"
 PREFIX = f"state-test-{uuid.uuid4().hex[:12]}:"
@@ -45,19 +45,13 @@ def url() -> str:
     if given := os.environ.get("STATE_TEST_REDIS_URL"):
         atexit.register(_tidy, given)
         return given
-    server = RedisServer(Path(tempfile.mkdtemp(prefix="redis-")))
-    server.start()
-    atexit.register(server.kill)
-    return str(server.settings()["redis_url"])
+    return str(lasting(RedisServer(Path(tempfile.mkdtemp(prefix="redis-")))).settings()["redis_url"])
 
 
 @cache
 def cluster_url() -> str:
     """A cluster that ends with this process."""
-    cluster = RedisCluster(Path(tempfile.mkdtemp(prefix="redis-")))
-    cluster.start()
-    atexit.register(cluster.kill)
-    return cluster.url
+    return lasting(RedisCluster(Path(tempfile.mkdtemp(prefix="redis-")))).url
 
 
 def _tidy(url: str) -> None:
@@ -93,7 +87,8 @@ class RedisServer(Server):
 
     def ready(self) -> bool:
         with self.client() as client:
-            return bool(client.ping())
+            is_own = self._process is not None and client.info("server")["process_id"] == self._process.pid
+            return is_own and bool(client.ping())
 
     def settings(self, port: int | None = None, *, password: str | None = None) -> Mapping[str, Any]:
         return {"backend": "redis", "redis_url": f"redis://:{password or PASSWORD}@127.0.0.1:{port or self.port}/0"}
@@ -131,7 +126,7 @@ class RedisCluster:
 
     def __init__(self, folder: Path, patience: float = 5) -> None:
         self._folder, self._patience = folder, patience
-        self.nodes = [_node(_new(folder / str(number)), patience) for number in range(3)]
+        self.nodes: list[RedisServer] = []
 
     @property
     def url(self) -> str:
@@ -140,16 +135,8 @@ class RedisCluster:
 
     def start(self) -> None:
         """Starts the nodes and waits until all slots are served by all."""
-        with _killed_on_error(self):
-            self._start()
-
-    def _start(self) -> None:
-        for node in self.nodes:
-            try:
-                node.start()
-            except Exception:  # one of its two ports was taken meanwhile
-                node.port = min(free_port(), HIGHEST_PORT - node.port % 1000)
-                node.start()
+        for number in range(3):
+            self._add(str(number))
         for number, node in enumerate(self.nodes):
             with node.client() as client:
                 client.execute_command("CLUSTER ADDSLOTS", *range(number * SLOTS // 3, (number + 1) * SLOTS // 3))
@@ -159,14 +146,13 @@ class RedisCluster:
 
     def add_replica(self, primary: RedisServer) -> RedisServer:
         """Adds a node that holds the same as another, and takes over when that is lost."""
-        replica = _node(_new(self._folder / "replica"), self._patience)
-        replica.start()
-        self.nodes.append(replica)
+        replica = self._add("replica")
         with primary.client() as old, replica.client() as new:
             new.execute_command("CLUSTER MEET", "127.0.0.1", primary.port)
             name = old.execute_command("CLUSTER MYID").decode()
             wait_until(lambda: new.execute_command("CLUSTER REPLICATE", name))
             wait_until(lambda: new.info("replication")["master_link_status"] == "up")
+        wait_until(lambda: all(self._sees_replica(node, name) for node in self.nodes))  # else they don't vote for it
         return replica
 
     def kill(self) -> None:
@@ -192,6 +178,25 @@ class RedisCluster:
         """Moves a slot with all its keys."""
         with self.moving(slot, source, target):
             pass
+
+    def _add(self, name: str) -> RedisServer:
+        """Starts a node; another one where one of its two ports was taken meanwhile."""
+        folder = _new(self._folder / name)
+        for is_last in (False, False, True):
+            node = _node(folder, self._patience)
+            try:
+                node.start()
+                break
+            except RuntimeError:
+                if is_last:
+                    raise
+        self.nodes.append(node)
+        return node
+
+    @staticmethod
+    def _sees_replica(node: RedisServer, primary: str) -> bool:
+        with node.client() as client:
+            return bool(client.execute_command("CLUSTER REPLICAS", primary))
 
     @staticmethod
     def _is_whole(node: RedisServer) -> bool:
@@ -256,15 +261,19 @@ class SentinelGroup:
 
     def start(self) -> None:
         """Starts them all and waits until the Sentinels know each other and the replica."""
-        with _killed_on_error(self):
-            for server in (self.primary, self.replica, *self.sentinels):
-                server.start()
-            wait_until(lambda: all(map(self._knows_all, self.sentinels)))
+        for server in (self.primary, self.replica, *self.sentinels):
+            server.start()
+        wait_until(lambda: all(map(self._knows_all, self.sentinels)))
 
     def kill(self) -> None:
         """Ends them all."""
         for server in (*self.sentinels, self.replica, self.primary):
             server.kill()
+
+    def agrees_on_replica(self) -> bool:
+        """Whether each Sentinel, not only the one that led the election, names the replica as the primary."""
+        found = [sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE) for sentinel in self.sentinels]
+        return all(int(port) == self.replica.port for _, port in found)
 
     @staticmethod
     def _knows_all(sentinel: Sentinel) -> bool:
@@ -272,15 +281,6 @@ class SentinelGroup:
             state = client.sentinel_masters()[SERVICE]
             replicas = client.sentinel_slaves(SERVICE)
         return state["num-other-sentinels"] == 2 and any(not each["is_disconnected"] for each in replicas)
-
-
-@contextlib.contextmanager
-def _killed_on_error(group: RedisCluster | SentinelGroup) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        group.kill()
-        raise
 
 
 def _node(folder: Path, patience: float) -> RedisServer:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from dash import Dash, Input, Output, Patch, State, html
+from dash import Input, Output, Patch, State, html
 
 from dash_statemanager import ServerStore
+from tests.benchmarks.peers.base import dash_app
 
-app = Dash(__name__)
+app = dash_app()
 server = app.server
 app.layout = html.Div(
     [

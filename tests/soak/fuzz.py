@@ -1,5 +1,7 @@
 """A million broken payloads: each is refused as corrupt or gives a value, and nothing else ever happens.
 
+A third of them is read in parts, as if it came from far away.
+
 python -m tests.soak.fuzz --payloads 1000000
 """
 
@@ -18,9 +20,11 @@ import pandas as pd
 import polars as pl
 
 from dash_statemanager.backends.base import BytesPayload
-from dash_statemanager.codecs import Codecs
+from dash_statemanager.codecs import Codecs, frame, sparse
 from dash_statemanager.codecs.base import HEADER, Header
-from dash_statemanager.errors import CodecError
+from dash_statemanager.codecs.part import Part
+from dash_statemanager.codecs.sparse import ReadWhole, SparsePayload
+from dash_statemanager.errors import CodecError, PartError
 
 VALUES = [
     {"a": [1, 2.5, None, "text"], "b": {"c": True}},
@@ -32,6 +36,8 @@ VALUES = [
     {"nested": [pd.DataFrame({"x": range(10)}), b"bytes", {1, 2}]},
     b"raw bytes" * 20,
 ]
+TABLES = 3
+"""How many of them are tables, after the first."""
 PYTHON = [
     {1: (2, 3), "when": datetime.datetime(2026, 1, 1), "array": np.arange(12).reshape(3, 4)},
     {"s": pd.Series([1, 2])},
@@ -71,6 +77,25 @@ def broken(random_: random.Random, whole: bytes) -> bytes:
     return bytes(body)
 
 
+def read(codecs: Codecs, payload: bytes) -> str:
+    """Reads a payload, and says how that ended."""
+    codecs.open(BytesPayload(payload)).frozen.thaw()
+    return "values"
+
+
+def read_part(random_: random.Random, codecs: Codecs, payload: bytes) -> str:
+    """Reads a part of a payload as if it came from far away, and says how that ended."""
+    columns = random_.choice([None, ["x"], ["z", "y"], ["c"]])
+    part = Part(columns, random_.choice([0, 1, 2]), random_.choice([None, 0, 1]))
+    start = payload[: HEADER.size + sparse.BLOCK]
+    distant = SparsePayload(start, len(payload), lambda ranges: [payload[first:end] for first, end in ranges])
+    try:
+        codecs.open(distant, part).frozen.thaw()
+    except (PartError, ReadWhole) as exc:
+        return type(exc).__name__
+    return "parts"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--payloads", type=int, default=1_000_000)
@@ -78,11 +103,14 @@ def main() -> None:
     asked = parser.parse_args()
     random_, codecs, counts = random.Random(asked.seed), Codecs(), Counter[str]()
     whole = seeds(codecs)
+    sparse.BLOCK = frame.AHEAD = 64  # small payloads are then read in as many pieces as large ones
+    sparse.MOST_BYTES, sparse.MOST_READS = 1.0, 1000
+    tables = whole[1 : 1 + TABLES]
     for number in range(asked.payloads):
-        payload = broken(random_, random_.choice(whole))
+        distant = random_.random() < 0.33
+        payload = broken(random_, random_.choice(tables if distant else whole))
         try:
-            codecs.open(BytesPayload(payload)).frozen.thaw()
-            counts["values"] += 1
+            counts[read_part(random_, codecs, payload) if distant else read(codecs, payload)] += 1
         except CodecError:
             counts["refused"] += 1
         except BaseException:

@@ -42,6 +42,8 @@ VISIT = 60
 """Clicks after which a user closes the browser and another comes."""
 TTL, PRUNE = 90, 15
 """Seconds that values live after their last use, and between prunes: short, so that all evens out in minutes."""
+RUSH = 10
+"""Seconds at first in which nobody pauses between clicks: pools then have all the connections that they ever need."""
 CACHE = 16 << 20
 """Bytes of each worker's cache: small, so that it is soon full."""
 GROWTH = 1.15
@@ -65,6 +67,7 @@ class User(threading.Thread):
         super().__init__(daemon=True)
         self._address, self._ended, self._counts = address, ended, counts
         self._serial = 0
+        self._rush = time.monotonic() + RUSH
 
     def run(self) -> None:
         while not self._ended.is_set():
@@ -83,7 +86,7 @@ class User(threading.Thread):
         expected: dict[str, Any] = dict(held)
         buttons = {"write": "small", "grow": "frame", "append": "log"}
         for _ in range(VISIT):
-            if self._ended.wait(random.uniform(0.4, 1.2)):
+            if self._ended.wait(0 if time.monotonic() < self._rush else random.uniform(0.4, 1.2)):
                 return
             self._serial += 1
             button = random.choices(["write", "append", "grow", "read"], [3, 3, 1, 6])[0]

@@ -1,4 +1,4 @@
-"""A clock that is moved by hand, and managers on real backends."""
+"""Managers on real backends, with a clock that is moved by hand."""
 
 from __future__ import annotations
 
@@ -12,26 +12,9 @@ from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
 from dash_statemanager.config import load
 from dash_statemanager.manager import StateManager
+from tests.conftest import Clock
 
 MakeManager = Callable[..., StateManager]
-
-
-class Clock:
-    """Gives a time that goes on only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

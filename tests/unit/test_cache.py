@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import pandas as pd
+import psutil
 import pytest
 
 from dash_statemanager.cache import OVERHEAD, Cached, ProcessCache
@@ -220,3 +226,55 @@ def test_many_threads_leave_the_count_of_bytes_right(clock: Any) -> None:
         list(pool.map(work, range(8)))
     figures = cache.stats()
     assert figures["bytes"] == figures["entries"] * (100 + OVERHEAD) <= figures["max_bytes"]
+
+
+def test_several_are_taken_together_or_not_at_all(cache: ProcessCache) -> None:
+    both = {"a": cached(1), "b": cached(2)}
+    for key, value in both.items():
+        cache.put(key, value)
+    assert cache.all_of(both, lambda found: sum(each.frozen.nbytes for each in found) == 3) == both
+    assert cache.all_of([*both, "c"], lambda _: True) is None
+    assert cache.all_of(both, lambda _: False) is None
+    assert (cache.stats()["hits"], cache.stats()["misses"]) == (2, 0)
+
+
+def test_a_sweep_leaves_what_has_not_expired(cache: ProcessCache, clock: Any) -> None:
+    for key, ttl in {"brief": 10.0, "long": 100.0, "ever": None}.items():
+        cache.put(key, cached(100, ttl, clock()))
+    clock.advance(11)
+    cache.sweep()
+    assert cache.stats()["entries"] == 2
+    assert kept(cache, "brief", "long", "ever") == ["long", "ever"]
+
+
+SMALL: dict[str, Callable[[int], Any]] = {
+    "dict": lambda number: {"serial": number},
+    "list": lambda number: list(range(number, number + 300)),
+    "frame": lambda number: pd.DataFrame({"a": [number] * 3, "b": ["x", "y", "z"]}),
+    "wide frame": lambda number: pd.DataFrame({f"column {at}": [number, at] for at in range(20)}),
+}
+
+
+def _taken(kind: str) -> tuple[int, int]:
+    """By how much the process and the cache's own count of it grow with 2,000 values."""
+    codecs = Codecs(compression="none", keys=[b"k"])
+    cache = ProcessCache(1 << 40, lambda: 0.0)
+
+    def put(first: int, end: int) -> None:
+        for number in range(first, end):
+            frozen = codecs.freeze(SMALL[kind](number))
+            cache.put(f"dash/s.{number:032x}/Ah3kD9sLq0w/{number:022x}", Cached(frozen, 1, 0))
+        gc.collect()
+
+    put(0, 200)
+    before = psutil.Process().memory_info().rss, cache.stats()["bytes"]
+    put(200, 2_200)
+    return psutil.Process().memory_info().rss - before[0], cache.stats()["bytes"] - before[1]
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_what_is_counted_is_what_is_taken(kind: str) -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        taken, counted = pool.apply(partial(_taken, kind))
+    assert taken < 1.5 * counted
+    assert counted < 2 * taken

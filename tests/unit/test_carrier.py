@@ -53,7 +53,7 @@ def appending(value: Any) -> Operations:
 @pytest.mark.parametrize("value", [{"a": [1, None]}, [], 0, "text", False, {"operations": [1]}])
 def test_json_travels_as_it_is(client, value):
     assert write(client, SALES, value) == value
-    assert client.write_initial(SALES, value) == value
+    assert client.prepare_initial(SALES, value)[0] == value
 
 
 def test_a_frame_travels_with_its_reference(client):
@@ -167,7 +167,10 @@ class Line(wrapper.Wrapper):
     cut = False
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("get", "get_many", "put", "put_many", "delete", "touch", "scan", "sizes") and self.cut:
+        if (
+            name in ("get", "get_many", "put", "put_many", "delete", "touch", "touch_many", "scan", "sizes")
+            and self.cut
+        ):
             raise BackendUnavailable("the line is cut", "Mend it")
         return super().__getattribute__(name)
 
@@ -187,7 +190,7 @@ def test_while_the_backend_is_away_values_travel_and_read_later_all_the_same(awa
     assert write(away, SALES, {"a": 1}) == {"a": 1}
     meanwhile = write(away, SALES, FRAME)
     assert CARRIED in meanwhile
-    assert CARRIED in away.write_initial(SALES, FRAME)
+    assert CARRIED in away.prepare_initial(SALES, FRAME)[0]
     assert away.read(meanwhile, SALES).equals(FRAME)
     assert away.read(before, SALES).equals(FRAME)  # the process has it
     away.backend.cut = False

@@ -154,7 +154,8 @@ def test_what_is_gone_is_the_initial_value_else_none(make_manager: MakeManager, 
     manager = make_manager(ttl_default=100)
     base, patch = write(manager, {"list": ["old"]}), write(manager, appending(1))
     clock.advance(100)
-    initial = manager.write_initial(SALES, {"list": ["initial"]})
+    initial, write_initial = manager.prepare_initial(SALES, {"list": ["initial"]})
+    write_initial()
     store = StoreDefinition("sales", initial=initial[BASE])
     assert manager.read(base) is None
     assert manager.read(base, store) == {"list": ["initial"]}

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from dash import dcc
 
-from dash_statemanager import ServerStore, UnsupportedDash, configure, get_state_manager
+from dash_statemanager import ServerStore, configure, get_state_manager
 from dash_statemanager.binding.names import app_name
 from dash_statemanager.reference import BASE, is_reference
 
@@ -113,10 +113,3 @@ def test_a_reference_is_no_longer_than_120_bytes() -> None:
     reference = sent(ServerStore(id="a", data=list(range(1000))))["data"]
     assert list(reference) == [BASE]
     assert len(json.dumps(reference)) < 120
-
-
-def test_what_an_old_dash_can_not_do_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dash, "__version__", "2.18.2")
-    with pytest.raises(UnsupportedDash, match=r'clientside="reference" needs Dash 3\.0, and this is 2\.18\.2'):
-        ServerStore(id="a", clientside="reference")
-    assert ServerStore(id="b").id == "b"

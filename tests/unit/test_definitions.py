@@ -53,8 +53,8 @@ def test_nothing_exists_before_the_first_store(here: Worker) -> None:
     assert not here.definitions
     here.definitions.define(STORE)
     assert here.definitions
-    assert here.definitions.knows("sales")
-    assert not here.definitions.knows("other")
+    assert here.definitions.like("sales")
+    assert not here.definitions.like("other")
 
 
 def test_a_store_of_this_process_is_found_without_a_look_into_the_backend(here: Worker) -> None:
@@ -150,9 +150,9 @@ def test_ids_made_from_uuids_do_not_pile_up(here: Worker, there: Worker) -> None
     for number in range(PASSING + 100):
         store = StoreDefinition(f"uuid-{number}", passing=True)
         here.definitions.define(store)
-    assert here.definitions.knows("sales")
-    assert not here.definitions.knows("uuid-99")
-    assert here.definitions.knows("uuid-100")
+    assert here.definitions.like("sales")
+    assert not here.definitions.like("uuid-99")
+    assert here.definitions.like("uuid-100")
 
 
 def test_a_store_that_was_forgotten_for_want_of_room_is_found_by_its_note(here: Worker) -> None:
@@ -216,3 +216,22 @@ def test_a_store_that_is_made_anew_with_other_options_has_them_at_once(here: Wor
     assert here.find("sales") == changed
     here.serve_again(changed)
     assert here.find("sales") == changed
+
+
+def test_it_is_told_without_the_backend_what_is_known_already(here: Worker, there: Worker, clock: Any) -> None:
+    here.serve(STORE)
+    assert here.definitions.can_tell("/", "sales")
+    assert not there.definitions.can_tell("/", "sales")
+    there.find("sales")
+    assert there.definitions.can_tell("/", "sales")
+    clock.advance(HOUR)
+    assert not there.definitions.can_tell("/", "sales")
+
+
+def test_a_promised_initial_value_is_still_to_be_written(here: Worker) -> None:
+    unwritten = StoreDefinition("sales")
+    here.definitions.define(unwritten)
+    here.definitions.promise("sales", lambda: unwritten)
+    assert not here.definitions.can_tell("/", "sales")
+    here.definitions.define(StoreDefinition("sales", initial="token"))
+    assert here.definitions.can_tell("/", "sales")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
@@ -13,10 +14,17 @@ import pyarrow as pa
 import pytest
 
 from dash_statemanager import CodecError, MissingExtra, PartError, Stored, ensure_session_context
+from dash_statemanager.backends.base import Backend, Entry, Ranges
+from dash_statemanager.backends.wrapper import Wrapper
+from dash_statemanager.codecs import Codecs
+from dash_statemanager.codecs.part import Part
+from dash_statemanager.config import load
 from dash_statemanager.definitions import StoreDefinition
 from dash_statemanager.manager import StateManager
 from dash_statemanager.patches import Operations
+from dash_statemanager.peek import Peek
 from dash_statemanager.reference import CHAIN
+from dash_statemanager.versions import Versions
 
 SALES = StoreDefinition("sales")
 MakeManager = Callable[..., StateManager]
@@ -39,12 +47,15 @@ def opened(manager: StateManager, reference: Any, store: StoreDefinition | None 
     return manager.open_many([(reference, store)])[0]
 
 
-@pytest.fixture(params=["mapped", "cached", "memory"])
+@pytest.fixture(params=["mapped", "distant", "cached", "memory"])
 def handle(request: pytest.FixtureRequest, make_manager: MakeManager) -> Callable[[Any], Any]:
-    """A handle of a value in a file that this process has not read, in its cache, and in its memory."""
+    """A handle of a value in a file, far away, in the cache, and in the memory of the process."""
     settings = {"backend": "memory" if request.param == "memory" else "database", "secret_key": ["k" * 40]}
     manager = make_manager(**settings)
-    reader = make_manager(**settings) if request.param == "mapped" else manager
+    reader = make_manager(**settings) if request.param in ("mapped", "distant") else manager
+    if request.param == "distant":
+        reader.backend.reach, near = "network", reader.backend.get_ranges
+        reader.backend.get_ranges = lambda key, ranges: sent(near(key, ranges))
     return lambda value: opened(reader, write(manager, value))
 
 
@@ -154,7 +165,8 @@ def test_rights_are_those_of_the_moment_at_which_the_handle_was_made(manager: St
 
 
 def test_where_the_version_is_gone_the_initial_value_stands_in(manager: StateManager, clock: Any) -> None:
-    initial = manager.write_initial(StoreDefinition("sales", ttl=1e9), FRAME.head(2))
+    initial, write_initial = manager.prepare_initial(StoreDefinition("sales", ttl=1e9), FRAME.head(2))
+    write_initial()
     store = StoreDefinition("sales", initial=initial["__store__"], ttl=5)
     reference = write(manager, FRAME, store)
     manager.versions.cache.discard("")
@@ -186,12 +198,17 @@ def test_patches_are_replayed_when_the_handle_is_used(manager: StateManager) -> 
         found.rows(0, 1)
 
 
-def test_using_a_part_prolongs_the_life_of_the_version(make_manager: MakeManager, clock: Any) -> None:
+@pytest.mark.parametrize("reach", ["machine", "network"])
+def test_using_a_part_prolongs_the_life_of_the_version(
+    make_manager: MakeManager, clock: Any, reach: Literal["machine", "network"]
+) -> None:
     writer, reader = (make_manager(backend="database", secret_key=["k" * 40]) for _ in range(2))
+    reader.backend.reach = reach
     reference = write(writer, FRAME, StoreDefinition("sales", ttl=100))
     for _ in range(5):
         clock.advance(60)
         assert len(opened(reader, reference).rows(0, 1)) == 1
+        reader.flush()
 
 
 def test_a_handle_of_a_value_at_hand_is_for_tests() -> None:
@@ -200,3 +217,81 @@ def test_a_handle_of_a_value_at_hand_is_for_tests() -> None:
     assert found.nbytes > 1_000_000
     assert found.columns(["n"])["n"].sum() == FRAME["n"].sum()
     assert Stored.of([1, 2]).nbytes > 0
+
+
+def sent(found: Ranges | None) -> Ranges | None:
+    """Ranges as they come over a network: not mapped into memory."""
+    return found and replace(found, parts=[bytes(part) for part in found.parts])
+
+
+class Distant(Wrapper):
+    """A backend far away, which notes what it is asked for, and may do something else before it answers."""
+
+    def __init__(self, inner: Backend) -> None:
+        super().__init__(inner)
+        self.reach = "network"
+        self.asked: list[str] = []
+        self.before: Callable[[], object] = lambda: None
+
+    def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Ranges | None:
+        self.asked.append("ranges")
+        if len(self.asked) == 2:
+            self.before()
+        return sent(super().get_ranges(key, ranges))
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        self.asked.append("whole")
+        return super().get_many(keys)
+
+
+@pytest.fixture
+def distant(make_manager: MakeManager, clock: Any) -> tuple[Any, Distant, Any]:
+    """A manager that wrote a frame, a backend far away, and a look at it from there."""
+    manager = make_manager(backend="database")
+    write(manager, FRAME)
+    backend = Distant(manager.backend)
+    settings = load(environ={}, backend="memory")
+    versions = Versions(settings, backend, Codecs(), b"key", clock)
+    [key] = [row.key for row in backend.scan("") if row.nbytes > 1_000_000]
+    return key, backend, Peek(versions, backend)
+
+
+def test_what_is_far_away_is_read_in_ranges_and_not_kept(distant: tuple[Any, Distant, Any]) -> None:
+    key, backend, peek = distant
+    for _ in range(2):
+        assert peek.part(key, Part(["n"], 70_000, 3))["n"].tolist() == [70_000, 70_001, 70_002]
+    assert set(backend.asked) == {"ranges"}
+
+
+def test_where_most_of_it_is_needed_it_is_read_whole_and_kept(distant: tuple[Any, Distant, Any]) -> None:
+    key, backend, peek = distant
+    assert len(peek.part(key, Part(["city", "x"]))) == 80_000
+    assert backend.asked[-1] == "whole"
+    del backend.asked[:]
+    assert peek.part(key, Part(["n"], 1, 1))["n"].tolist() == [1]
+    assert backend.asked == []
+
+
+def test_small_values_that_are_far_away_are_read_whole(
+    make_manager: MakeManager, clock: Any, distant: tuple[Any, Distant, Any]
+) -> None:
+    _, backend, peek = distant
+    key = "dash/small"
+    payload = Codecs().payload(Codecs().freeze(FRAME.head(1000)), created=clock(), ttl=None)
+    backend.put(key, payload)
+    assert len(peek.part(key, Part(["n"], 1, 5))) == 5
+    assert backend.asked == ["ranges", "whole"]
+
+
+def test_parts_of_two_payloads_are_never_mixed(distant: tuple[Any, Distant, Any], clock: Any) -> None:
+    key, backend, peek = distant
+    other = Codecs().payload(Codecs().freeze(FRAME.assign(n=-FRAME["n"])), created=clock(), ttl=None)
+    backend.before = lambda: backend.put(key, other)
+    assert peek.part(key, Part(["n"], 70_000, 2))["n"].tolist() == [-70_000, -70_001]
+    assert backend.asked[-1] == "whole"
+
+
+def test_what_is_deleted_while_it_is_read_is_gone(distant: tuple[Any, Distant, Any]) -> None:
+    key, backend, peek = distant
+    backend.before = lambda: backend.delete(key)
+    assert peek.part(key, Part(["n"], 70_000, 2)) is None

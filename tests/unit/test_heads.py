@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,14 +97,34 @@ def test_a_head_comes_back_as_it_was_put(memory: MemoryBackend) -> None:
 def test_a_head_that_can_not_be_read_is_corrupt_not_missing(memory: MemoryBackend, content: bytes) -> None:
     memory.put("head", BytesPayload(content))
     with pytest.raises(CorruptPayload, match="Delete the store"):
-        Heads(lambda: memory).read({"it": "head"})
+        Heads(lambda: memory, time.time).read({"it": "head"})
 
 
 def test_what_is_remembered_saves_a_look_until_it_is_forgotten(memory: MemoryBackend) -> None:
-    heads = Heads(lambda: memory)
+    heads = Heads(lambda: memory, time.time)
     assert heads.look_up({"k": "sales"}) == {"k": (Head("sales"), ABSENT)}
     heads.remember("k", filled(1)[0], "etag")
     assert heads.look_up({"k": "sales"}) == {"k": (filled(1)[0], "etag")}
     assert heads.read({"it": "k"}) == {}
     heads.forget(["k", "other"])
     assert heads.look_up({"k": "sales"}) == {"k": (Head("sales"), ABSENT)}
+
+
+def test_a_sweep_keeps_what_may_still_be_there(memory: MemoryBackend, clock: Any) -> None:
+    heads = Heads(lambda: memory, clock)
+    lifetimes = {"brief": 10.0, "long": 100.0, "ever": None}
+    for key, ttl in lifetimes.items():
+        heads.remember(key, replace(filled(1)[0], ttl=ttl), "etag")
+    clock.advance(11)
+    heads.sweep()
+    known = heads.look_up(dict.fromkeys(lifetimes, "sales"))
+    assert [key for key, (_, etag) in known.items() if etag == "etag"] == ["long", "ever"]
+
+
+def test_of_too_many_those_go_that_were_put_first(memory: MemoryBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dash_statemanager.heads.KNOWN", 2)
+    heads = Heads(lambda: memory, time.time)
+    for key in ("a", "b", "a", "c"):
+        heads.remember(key, filled(1)[0], "etag")
+    known = heads.look_up(dict.fromkeys("abc", "sales"))
+    assert [key for key, (_, etag) in known.items() if etag == "etag"] == ["a", "c"]

@@ -30,8 +30,8 @@ class Counting(MemoryBackend):
         return super().purge()
 
 
-def pruner(backend: MemoryBackend, clock: Callable[[], float]) -> Pruner:
-    return Pruner(backend, Locks(lambda: backend, "test"), 300, clock)
+def pruner(backend: MemoryBackend, clock: Callable[[], float], sweep: Callable[[], None] = lambda: None) -> Pruner:
+    return Pruner(backend, Locks(lambda: backend, "test"), 300, clock, sweep)
 
 
 def finish() -> None:
@@ -66,6 +66,40 @@ def test_one_worker_at_a_time_prunes(clock: Any) -> None:
         worker.prune_if_due()
     finish()
     assert len(backend.threads) == 1
+
+
+def test_a_prune_that_is_under_way_while_all_is_closed_leaves_nothing_open(clock: Any) -> None:
+    backend, closed = Counting(clock), []
+    going, go_on = threading.Event(), threading.Event()
+
+    def sweep() -> None:
+        going.set()
+        go_on.wait(10)
+
+    backend.close = lambda: closed.append(len(backend.threads))  # type: ignore[method-assign]
+    one = pruner(backend, clock, sweep)
+    clock.advance(300)
+    one.prune_if_due()
+    assert going.wait(10)
+    one.close()
+    go_on.set()
+    finish()
+    assert closed == [1]
+    clock.advance(300)
+    one.prune_if_due()
+    finish()
+    assert closed == [1]
+
+
+def test_each_worker_forgets_what_has_expired_even_while_the_backend_is_away(clock: Any) -> None:
+    backend, swept = Counting(clock), []
+    backend.fails = True
+    workers = [pruner(backend, clock, lambda number=number: swept.append(number)) for number in range(3)]
+    clock.advance(300)
+    for worker in workers:
+        worker.prune_if_due()
+    finish()
+    assert sorted(swept) == [0, 1, 2]
 
 
 def test_a_failure_is_tried_again_after_the_interval(clock: Any) -> None:

@@ -185,12 +185,14 @@ def test_who_has_no_session_gets_one_by_rotation(manager: StateManager) -> None:
 
 def test_equal_initial_values_have_equal_references_in_all_workers(make_manager: MakeManager) -> None:
     here, there = (make_manager(backend="database") for _ in range(2))
-    assert here.write_initial(SALES, {"a": 1}) == there.write_initial(SALES, {"a": 1})
-    assert here.write_initial(SALES, {"a": 2}) != here.write_initial(SALES, {"a": 1})
+    first, again = (worker.prepare_initial(SALES, {"a": 1})[0] for worker in (here, there))
+    assert first == again != here.prepare_initial(SALES, {"a": 2})[0]
 
 
 def test_initial_values_are_read_by_all_and_are_in_no_head(manager: StateManager) -> None:
-    reference = manager.write_initial(SALES, {"a": 1})
+    reference, write_initial = manager.prepare_initial(SALES, {"a": 1})
+    assert manager.read(reference) is None
+    write_initial()
     with ensure_session_context("you"):
         assert manager.read(reference) == {"a": 1}
     assert manager.get_store_data("sales") is None
@@ -289,3 +291,19 @@ def test_fifty_users_at_once_never_see_each_other(make_manager: MakeManager) -> 
     with ThreadPoolExecutor(50) as pool:
         for user, seen in enumerate(pool.map(visit, range(50))):
             assert seen == [[user, step] for step in range(20) for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "compressed"),
+    [
+        ({"backend": "database", "database_url": "sqlite:///never-opened.db"}, False),
+        ({"backend": "database", "database_url": "sqlite:///never-opened.db", "compression": "lz4"}, True),
+        ({"backend": "redis"}, True),
+        ({"backend": "redis", "compression": "none"}, False),
+    ],
+)
+def test_what_stays_on_the_machine_is_not_compressed_by_itself(settings, compressed):
+    codecs = StateManager(load(environ={}, secret_key="secret", **settings)).codecs
+    payload = codecs.payload(codecs.freeze(["the same"] * 10_000), created=0.0, ttl=None)
+
+    assert (len(b"".join(payload.parts())) < 10_000) == compressed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -21,6 +22,7 @@ from dash_statemanager.session import (
     Session,
     SessionCookies,
     Visit,
+    before_response,
     current_visit,
     enter_user,
     enter_visit,
@@ -208,3 +210,41 @@ def test_a_session_reads_its_own_its_former_its_users_the_apps_and_nobodys() -> 
 
 def test_who_has_no_session_reads_the_apps_and_nobodys() -> None:
     assert Access(Identity("cookie"), isolated=True).to_read() == {"s": [], "u": [], "a": [APP], "x": [NOBODY]}
+
+
+def test_on_an_event_loop_what_may_wait_is_done_before_the_response_leaves_in_order_and_once() -> None:
+    done: list[int] = []
+
+    async def answer() -> None:
+        for number in range(3):
+            before_response(lambda number=number: done.append(number))
+
+    visit = Visit(app="/")
+    with enter_visit(visit):
+        asyncio.run(answer())
+        assert done == []
+        before_response(lambda: done.append(-1))
+        assert done == [-1]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: visit.finish(), range(4)))
+    assert done == [-1, 0, 1, 2]
+
+
+@pytest.mark.parametrize("visit", [None, Visit()])
+def test_where_there_is_no_response_it_is_done_at_once(visit: Visit | None) -> None:
+    done: list[str] = []
+
+    async def work() -> None:
+        before_response(lambda: done.append("now"))
+
+    with enter_visit(visit):
+        asyncio.run(work())
+    assert done == ["now"]
+
+
+def test_what_fails_is_an_error_of_one_response() -> None:
+    visit = Visit(app="/", due=[lambda: 1 // 0, lambda: None])  # type: ignore[list-item]
+    with pytest.raises(ZeroDivisionError):
+        visit.finish()
+    visit.finish()
+    assert visit.due == []

@@ -36,7 +36,13 @@ for number in range(25):
 
 
 def write(manager: StateManager, *values: Any, scope: Scope = ME, **kwargs: Any) -> list[str]:
-    return manager.versions.write_many([Write(SALES, scope, value, **kwargs) for value in values])
+    return keep(manager, [Write(SALES, scope, value, **kwargs) for value in values])
+
+
+def keep(manager: StateManager, writes: list[Write]) -> list[str]:
+    names, write = manager.versions.prepare(writes)
+    write()
+    return names
 
 
 def stored(manager: StateManager) -> set[str]:
@@ -81,7 +87,7 @@ def test_equal_json_of_another_store_or_secret_has_another_version(make_manager:
     other = StoreDefinition("other")
     names = [
         *write(manager, {"a": 1}),
-        *manager.versions.write_many([Write(other, ME, {"a": 1})]),
+        *keep(manager, [Write(other, ME, {"a": 1})]),
         *write(make_manager(secret_key="b"), {"a": 1}),
     ]
     assert len(set(names)) == 3
@@ -141,6 +147,7 @@ def test_expiry_slides_with_use(make_manager: MakeManager, clock: Any) -> None:
     for _ in range(5):
         clock.advance(60)
         assert read(manager, name) == {"a": 1}
+        manager.flush()
     assert listed(manager) == [name]
     clock.advance(100)
     assert read(manager, name) is None
@@ -157,9 +164,11 @@ def test_a_touch_is_sent_only_when_a_tenth_of_the_lifetime_is_used_up(make_manag
 
     clock.advance(9)
     read(manager, name)
+    manager.flush()
     assert expiries() == {start + 100}
     clock.advance(1)
     read(manager, name)
+    manager.flush()
     assert expiries() == {start + 110}
 
 
@@ -168,6 +177,7 @@ def test_what_another_process_keeps_alive_does_not_expire_here(make_manager: Mak
     [name] = write(here, {"a": 1})
     clock.advance(60)
     assert read(there, name) == {"a": 1}
+    there.flush()
     clock.advance(60)
     assert read(here, name) == {"a": 1}
 
@@ -177,7 +187,8 @@ def test_what_was_deleted_elsewhere_is_gone_here_with_the_next_touch(make_manage
     [name] = write(here, {"a": 1})
     there.versions.delete(there.versions.keys.scope(ME))
     clock.advance(10)
-    assert read(here, name) is None
+    read(here, name)
+    here.flush()
     assert read(here, name) is None
 
 

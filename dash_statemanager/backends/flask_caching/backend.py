@@ -45,6 +45,7 @@ class FlaskCachingBackend(Backend):
     """
 
     name = "flask-caching"
+    exact = False
 
     def __init__(self, cache: Cache, clock: Callable[[], float] = time.time, namespace: str = "dash") -> None:
         self._cache, self._clock = cache, clock

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import PreconditionFailed
 
 from ...errors import BackendError, BackendUnavailable, ConfigError, Conflict
-from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put
+from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put, Range, Ranges
 from .bucket import Bucket
 from .lifecycle import lifecycle_rule
 from .stat import Stat
@@ -48,6 +48,7 @@ class GcsBackend(Backend, Purges):
     """
 
     name = "gcs"
+    range_bytes = 32 << 20
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class GcsBackend(Backend, Purges):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         """The entries that are there, a request each, several at a time."""
-        found = self._bucket.fetch(keys)
+        found = self._bucket.fetch(keys, self.room)
         now = self._clock()
         for key, (stat, _) in found.items():
             self._remember(key, stat.etag, stat.expires_at)
@@ -89,6 +90,19 @@ class GcsBackend(Backend, Purges):
             for key, (stat, data) in found.items()
             if stat.alive(now)
         }
+
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
+        """The ranges, a request each, several at a time."""
+        while True:
+            found = self._bucket.map(lambda wanted: self._bucket.stretch(key, wanted), list(ranges))
+            stats = [each.stat for each in found if each is not None and each.stat is not None]
+            stat = stats[0] if stats else self._bucket.stat(key)
+            if stat is None or None in found or not stat.alive(self._clock()):
+                return None
+            parts = [memoryview(each.data).toreadonly() for each in found if each is not None]
+            lengths = [max(0, min(end, stat.nbytes) - first) for first, end in ranges]
+            if {each.generation for each in stats} <= {stat.generation} and list(map(len, parts)) == lengths:
+                return Ranges(parts, stat.nbytes, stat.etag, stat.expires_at)  # else it was put meanwhile
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Sizes by key, from what the bucket tells of its objects."""
@@ -134,6 +148,11 @@ class GcsBackend(Backend, Purges):
                 continue  # it was put or touched meanwhile
             self._remember(key, stat.etag, expires_at)
             return there
+
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        """Touches several at a time."""
+        there = self._bucket.map(lambda item: self.touch(*item), list(ttls.items()))
+        return {key for key, is_there in zip(ttls, there, strict=True) if not is_there}
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         for stat in self._bucket.objects(prefix):

@@ -14,11 +14,11 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound, P
 from google.cloud import storage
 
 from ...errors import BackendError, BackendUnavailable
-from ..base import Buffer
+from ..base import Buffer, Range
 from ..deadline import within
 from ..forks import tell_child
 from .connection import connect
-from .download import Download
+from .download import Download, Stretch
 from .failures import Patience, bucket_is_missing, told
 from .stat import EXPIRES, Stat, custom_time, metadata
 
@@ -164,20 +164,30 @@ class Bucket:
             if token is None:
                 return
 
-    def fetch(self, keys: Iterable[str]) -> dict[str, tuple[Stat, Buffer]]:
-        """The objects that are there, with their data, by name."""
+    def fetch(self, keys: Iterable[str], room: Callable[[int], memoryview]) -> dict[str, tuple[Stat, Buffer]]:
+        """The objects that are there, with their data in the bytes that `room` gives, by name."""
         found: dict[str, tuple[Stat, Buffer]] = {}
         wanted = list(dict.fromkeys(keys))
         while wanted:
-            begun = [download for download in self.map(self._begin, wanted) if download]
+            begun = [download for download in self.map(lambda key: self._begin(key, room), wanted) if download]
             self.map(self._go_on, [(download, at) for download in begun for at in download.rest()])
             for download in begun:
                 if not (download.torn or download.is_intact()):
                     raise BackendUnavailable(f"data was damaged on its way from gs://{self.name}", "Read it again")
                 if download.stat and not download.torn:
-                    found[download.key] = download.stat, memoryview(download.data).toreadonly()
+                    found[download.key] = download.stat, download.data.toreadonly()
             wanted = [download.key for download in begun if download.torn]
         return found
+
+    def stretch(self, key: str, wanted: Range) -> Stretch | None:
+        """Some bytes of an object; None where there is none."""
+
+        def work(bucket: Any, options: dict[str, Any]) -> Stretch:
+            stretch = Stretch(f"{bucket.client.api_endpoint}/{self.name}", key, wanted)
+            options["retry"](stretch.ask)(bucket.client._http, options["timeout"])
+            return stretch
+
+        return self._ask("storage.objects.get and storage.objects.list", work)
 
     def ping(self) -> None:
         """Raises `BackendUnavailable` where nobody answers in time, whatever it is that takes longer."""
@@ -200,15 +210,16 @@ class Bucket:
         wait(futures)
         return [future.result() for future in futures]
 
-    def _begin(self, key: str) -> Download | None:
+    def _begin(self, key: str, room: Callable[[int], memoryview]) -> Download | None:
         def work(bucket: Any, options: dict[str, Any]) -> Download:
-            download = Download(f"{bucket.client.api_endpoint}/{self.name}", key)
+            download = Download(f"{bucket.client.api_endpoint}/{self.name}", key, room)
             options["retry"](download.begin)(bucket.client._http, options["timeout"])
             return download
 
         download = self._ask("storage.objects.get and storage.objects.list", work)
         if download is not None and download.stat is None:
             download.stat = self.stat(key)
+            download.torn = download.stat is not None and download.stat.nbytes != len(download.data)
         return download
 
     def _go_on(self, range_: tuple[Download, int]) -> None:

@@ -6,7 +6,8 @@ import os
 
 import google.auth
 from google.cloud import storage
-from requests.adapters import HTTPAdapter
+
+from .transport import PatientAdapter
 
 __all__ = ["connect"]
 
@@ -29,5 +30,5 @@ def connect(endpoint: str | None, pool_size: int) -> storage.Client:
     # Newer clients describe the bucket in traces, asking for it in a thread that needs storage.buckets.get.
     client._bucket_metadata_cache = None
     for scheme in ("https://", "http://"):
-        client._http.mount(scheme, HTTPAdapter(pool_maxsize=pool_size, pool_block=True))
+        client._http.mount(scheme, PatientAdapter(pool_maxsize=pool_size, pool_block=True))
     return client

@@ -6,16 +6,18 @@ The XML API is asked, since it alone sends an object's metadata along with its d
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import quote
 
 import google_crc32c
 import requests
 from google.api_core.exceptions import NotFound, from_http_response
 
+from ..base import Range
 from .stat import Stat
 
-__all__ = ["Download"]
+__all__ = ["Download", "Stretch"]
 
 RANGE = 8 << 20
 """Bytes of one request."""
@@ -28,6 +30,7 @@ class Download:
     Args:
         url: Address of the server and the bucket.
         key: The object's name.
+        room: Gives the bytes into which it is received.
 
     Attributes:
         stat: What is known of it after `begin`; None from a server that tells only when asked.
@@ -37,9 +40,10 @@ class Download:
 
     stat: Stat | None = None
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, room: Callable[[int], memoryview]) -> None:
         self.key = key
-        self.data = bytearray()
+        self.data = memoryview(b"")
+        self._room = room
         self.torn = False
         self._url = f"{url}/{quote(key)}"
         self._hash = ""
@@ -63,32 +67,83 @@ class Download:
         """Whether the checksum is the one that the server has."""
         crc = google_crc32c.Checksum()
         for at in range(0, len(self.data), PIECE):
-            crc.update(bytes(memoryview(self.data)[at : at + PIECE]))
+            crc.update(bytes(self.data[at : at + PIECE]))
         return not self._hash or self._hash == base64.b64encode(crc.digest()).decode()
 
     def _ask(self, session: requests.Session, timeout: tuple[float, float], at: int) -> None:
-        headers = {"Range": f"bytes={at}-{at + RANGE - 1}", "Accept-Encoding": "identity"}
         pinned = {"generation": self.stat.etag} if self.stat else {}
-        with session.get(self._url, params=pinned, headers=headers, timeout=timeout, stream=True) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:
+        with _asked(session, self._url, pinned, (at, at + RANGE), timeout) as response:
+            if response is None:
                 return  # it is empty
-            if not response.ok:
-                raise from_http_response(response)
             if at == 0:
                 self._prepare(response)
-            self._receive(response, at)
+            _receive(response, self.data[at : at + RANGE])
 
     def _prepare(self, response: requests.Response) -> None:
-        total = int(response.headers.get("Content-Range", response.headers["Content-Length"]).rpartition("/")[2])
-        self.data = bytearray(total)
+        total = _total(response)
+        self.data = self._room(total)
         self.stat = Stat.of_headers(self.key, total, response.headers)
         hashes = dict(pair.strip().split("=", 1) for pair in response.headers.get("x-goog-hash", "").split(",") if pair)
         self._hash = hashes.get("crc32c", "")
 
-    def _receive(self, response: requests.Response, at: int) -> None:
-        end = min(at + RANGE, len(self.data))
-        for piece in response.iter_content(PIECE):
-            self.data[at : at + len(piece)] = piece
-            at += len(piece)
-        if at < end:
-            raise requests.ConnectionError("the answer ended early")
+
+class Stretch:
+    """Some bytes of an object on their way here. There is no checksum of them.
+
+    Args:
+        url: Address of the server and the bucket.
+        key: The object's name.
+        wanted: Which bytes.
+
+    Attributes:
+        stat: What is known of the object; None where it ends before, or from a server that tells only when asked.
+        data: The bytes.
+    """
+
+    stat: Stat | None = None
+
+    def __init__(self, url: str, key: str, wanted: Range) -> None:
+        self.data = bytearray()
+        self._key, self._wanted = key, wanted
+        self._url = f"{url}/{quote(key)}"
+
+    def ask(self, session: requests.Session, timeout: tuple[float, float]) -> None:
+        """Asks for them; raises `NotFound` where there is no such object."""
+        first, end = self._wanted
+        if first >= end:
+            return
+        with _asked(session, self._url, {}, self._wanted, timeout) as response:
+            if response is not None:
+                total = _total(response)
+                self.stat = Stat.of_headers(self._key, total, response.headers)
+                self.data = bytearray(min(end, total) - first)
+                _receive(response, memoryview(self.data))
+
+
+@contextmanager
+def _asked(
+    session: requests.Session, url: str, pinned: Mapping[str, str], wanted: Range, timeout: tuple[float, float]
+) -> Iterator[requests.Response | None]:
+    """The answer to a request for a range; None where nothing is there."""
+    first, end = wanted
+    headers = {"Range": f"bytes={first}-{end - 1}", "Accept-Encoding": "identity"}
+    with session.get(url, params=pinned, headers=headers, timeout=timeout, stream=True) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            yield None
+        elif not response.ok:
+            raise from_http_response(response)
+        else:
+            yield response
+
+
+def _total(response: requests.Response) -> int:
+    return int(response.headers.get("Content-Range", response.headers["Content-Length"]).rpartition("/")[2])
+
+
+def _receive(response: requests.Response, room: memoryview) -> None:
+    at = 0
+    for piece in response.iter_content(PIECE):
+        room[at : at + len(piece)] = piece
+        at += len(piece)
+    if at < len(room):
+        raise requests.ConnectionError("the answer ended early")

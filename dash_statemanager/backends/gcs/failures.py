@@ -11,6 +11,7 @@ from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound, 
 from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from urllib3.exceptions import ReadTimeoutError
 
 from ...errors import BackendBusy, BackendError, BackendUnavailable
 
@@ -102,7 +103,8 @@ def _status(exc: BaseException) -> int | None:
 def _is_broken(exc: BaseException) -> bool:
     """Whether a connection broke or could not be made; silence is something else."""
     cause = exc.args[0] if isinstance(exc, TransportError) and exc.args else exc
-    if isinstance(cause, requests.Timeout):
+    silent = requests.Timeout, ReadTimeoutError
+    if isinstance(cause, silent) or any(isinstance(each, silent) for each in cause.args):
         return False
     broken = requests.ConnectionError, requests.exceptions.ChunkedEncodingError, ConnectionError
     return isinstance(cause, broken)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import BackendFormatError, BackendUnavailable, Conflict
-from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Put
-from .layout import HEAD, Head, Names, Upload, lifetime, milliseconds, pack_time
+from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Put, Range, Ranges
+from ..pieces import by_range, cut, grouped
+from .layout import CHUNK, HEAD, Head, Names, Upload, lifetime, milliseconds, pack_time
 from .scripts import CHANGE, TOUCH
 from .servers import Command, Servers
 from .url import parse
@@ -47,6 +48,7 @@ class RedisBackend(Backend):
     """
 
     name = "redis"
+    range_bytes = 4 << 20
 
     def __init__(
         self,
@@ -80,6 +82,20 @@ class RedisBackend(Backend):
         for place, names in self._by_place(keys).items():
             found |= {names[name]: entry for name, entry in self._read(place, list(names)).items()}
         return found
+
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
+        """The ranges, in two round trips, and one more for each 32 MiB."""
+        name = self._names.name(key)
+        place, torn = self._servers.place(name), ""
+        for _ in range(ATTEMPTS):
+            head = self._heads(place, [name]).get(name)
+            if head is None or head.etag == torn:
+                return None
+            found = self._ranges(place, name, head, ranges)
+            if found is not None:
+                return Ranges(found, head.nbytes, head.etag, head.expires_at)
+            torn = head.etag
+        raise _restless(name)
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Sizes of the payloads that are there, in bytes by key, without reading them."""
@@ -117,13 +133,24 @@ class RedisBackend(Backend):
 
     def touch(self, key: str, ttl: float | None) -> bool:
         """Makes the entry expire `ttl` seconds from now. False where it is gone."""
-        name, now, ttl = self._names.name(key), self._clock(), lifetime(ttl)
-        until = pack_time(None if ttl is None else now + ttl)
-        command = TOUCH.call([name], now, milliseconds(ttl), until)
-        return bool(self._servers.run(self._servers.place(name), [command])[-1])
+        return not self.touch_many({key: ttl})
+
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        """All of one scope at once; without a cluster all in one round trip."""
+        now = self._clock()
+        gone: set[str] = set()
+        for place, names in self._by_place(ttls).items():
+            lives = [lifetime(ttls[key]) for key in names.values()]
+            arguments = [word for ttl in lives for word in (milliseconds(ttl), pack_time(ttl and now + ttl))]
+            there = self._servers.run(place, [TOUCH.call(self._with_indexes(names), now, *arguments)])[-1]
+            gone |= {key for key, is_there in zip(names.values(), there, strict=True) if not is_there}
+        return gone
 
     def scan(self, prefix: str) -> Iterator[Listing]:
-        """The entries as they were when the first one was asked for, in the order of their keys."""
+        """The entries as they were when the first one was asked for, in the order of their keys.
+
+        Of a scope, or a store in it, nothing else is looked at; a shorter prefix is looked for among all names.
+        """
         yield from sorted(self._list(prefix), key=lambda listing: listing.key)
 
     def ping(self) -> None:
@@ -154,10 +181,15 @@ class RedisBackend(Backend):
         ]
         names = [*(upload.name for upload in uploads), *delete]
         arguments = [argument for upload in uploads for argument in upload.arguments]
-        done: int = self._servers.run(place, [*commands, CHANGE.call(names, now, *arguments)])[-1]
+        change = CHANGE.call(self._with_indexes(names), now, len(delete), *arguments)
+        done: int = self._servers.run(place, [*commands, change])[-1]
         if done < 0:
             raise Conflict(f"another was faster to write {uploads[-done - 1].key!r}", "Read it again and repeat")
         return done
+
+    def _with_indexes(self, names: Iterable[str]) -> list[str]:
+        indexes = dict.fromkeys(map(self._names.index, names))
+        return [*names, *filter(None, indexes)]
 
     def _read(self, place: int, names: Sequence[str]) -> dict[str, Entry]:
         """The entries; once more where one was replaced before all its chunks were read."""
@@ -176,7 +208,7 @@ class RedisBackend(Backend):
                 del torn[name]
             if not torn:
                 return found
-        raise BackendUnavailable(f"{next(iter(torn))!r} was replaced each time while it was read", "Try again later")
+        raise _restless(next(iter(torn)))
 
     def _values(self, place: int, names: Sequence[str]) -> Iterator[tuple[str, Head, bytes]]:
         now = self._clock()
@@ -191,7 +223,7 @@ class RedisBackend(Backend):
                 yield name, head, value
 
     def _chunks(self, place: int, name: str, head: Head) -> Buffer | None:
-        whole = memoryview(bytearray(head.nbytes))
+        whole = self.room(head.nbytes)
         end = 0
         for names in _pages(head.chunk_names(name), AT_ONCE):
             chunks = self._servers.run(place, [("MGET", *names)], into=whole[end:])[-1]
@@ -200,6 +232,23 @@ class RedisBackend(Backend):
             end += sum(map(len, chunks))
         return whole.toreadonly()
 
+    def _ranges(self, place: int, name: str, head: Head, ranges: Sequence[Range]) -> Sequence[Buffer] | None:
+        """The bytes of the ranges; None where the entry was replaced meanwhile."""
+        names, before = (head.chunk_names(name), 0) if head.chunks else ([name], HEAD)
+        chunk = CHUNK if head.chunks else max(1, head.nbytes)
+        found: list[Buffer] = []
+        for batch in grouped(cut(ranges, head.nbytes, chunk), PAGE, AT_ONCE * CHUNK):
+            commands: list[Command] = []
+            for number, start, nbytes in batch:
+                commands.append(("GETRANGE", names[number], before + start, before + start + nbytes - 1))
+            *bodies, again = self._servers.run(place, [*commands, ("GETRANGE", name, 0, HEAD - 1)])
+            there = Head.unpack(again)
+            whole = [len(body) for body in bodies] == [piece.nbytes for piece in batch]
+            if not whole or there is None or there.etag != head.etag:
+                return None
+            found += bodies
+        return by_range(found, ranges, head.nbytes, chunk)
+
     def _heads(self, place: int, names: Sequence[str]) -> dict[str, Head]:
         now = self._clock()
         texts = self._servers.run(place, [("GETRANGE", name, 0, HEAD - 1) for name in names]) if names else ()
@@ -207,18 +256,31 @@ class RedisBackend(Backend):
         return {name: head for name, head in heads if head is not None and head.is_live(now)}
 
     def _list(self, prefix: str) -> Iterator[Listing]:
-        """All entries with the prefix, in any order; from the start again where a server was replaced meanwhile."""
+        """All entries with the prefix, in any order."""
+        start = self._names.name(prefix)
+        index = self._names.index(start)
+        heads = self._indexed(index, start) if index else self._found(self._names.pattern(prefix))
+        for name, head in heads.items():
+            if (key := self._names.key(name)) is not None:
+                yield Listing(key, head.nbytes, head.expires_at)
+
+    def _indexed(self, index: str, start: str) -> dict[str, Head]:
+        place = self._servers.place(index)
+        rests = self._servers.run(place, [("ZRANGE", index, 0, -1)])[-1]
+        names = [name for rest in rests if (name := index[1:] + rest.decode()).startswith(start)]
+        return {name: head for page in _pages(names, PAGE) for name, head in self._heads(place, page).items()}
+
+    def _found(self, pattern: str) -> dict[str, Head]:
+        """From the start again where a server was replaced meanwhile."""
         for _ in range(ATTEMPTS):
             changes = self._servers.changes
             heads: dict[str, Head] = {}
             for place in self._servers.places():
-                for names in self._pages(place, self._names.pattern(prefix)):
+                for names in self._pages(place, pattern):
                     heads |= self._heads(place, names)
             if changes == self._servers.changes:
                 break
-        for name, head in heads.items():
-            if (key := self._names.key(name)) is not None:
-                yield Listing(key, head.nbytes, head.expires_at)
+        return heads
 
     def _pages(self, place: int, pattern: str) -> Iterator[list[str]]:
         cursor = None
@@ -230,3 +292,7 @@ class RedisBackend(Backend):
 
 def _pages(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _restless(name: str) -> BackendUnavailable:
+    return BackendUnavailable(f"{name!r} was replaced each time while it was read", "Try again later")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from redis import exceptions as redis
 from redis.sentinel import MasterNotFoundError
 
 from ...errors import BackendBusy, BackendError, BackendFormatError, BackendFull, BackendReadOnly, BackendUnavailable
 
-__all__ = ["translated"]
+__all__ = ["Translated"]
 
 WORDS: tuple[tuple[str, type[BackendError], str, str], ...] = (
     ("OOM ", BackendFull, "has no memory left", "Raise its maxmemory, or shorten STATE_TTL_DEFAULT"),
@@ -46,17 +43,22 @@ CLASSES: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-@contextmanager
-def translated(location: str) -> Iterator[None]:
+class Translated:
     """Raises errors of redis-py as ours.
 
     Args:
         location: The servers, for people.
     """
-    try:
-        yield
-    except (redis.RedisError, OSError) as exc:
-        raise _ours(exc, location) from exc
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        if isinstance(exc, redis.RedisError | OSError):
+            raise _ours(exc, self._location) from exc
 
 
 def _ours(exc: Exception, location: str) -> BackendError:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..base import ABSENT, ANY, Buffer, Put
+from ..pieces import split
 
 __all__ = ["CHUNK", "HEAD", "Head", "Names", "Upload"]
 
-CHUNK = 8 << 20
+CHUNK = (8 << 20) - (1 << 10)
+"""Redis keeps a string of a whole 8 MiB in 10: what it adds must fit as well."""
 HEAD = 64
 SMALL = 16 << 10
 """Bytes that a script may hold without being slow; more is sent before it."""
@@ -46,6 +48,11 @@ class Names:
         match = _TAGGED.fullmatch(name, len(self.prefix))
         return match and match[1] + match[2]
 
+    def index(self, name: str) -> str:
+        """The name of the index that a name is in, empty where it is in none: scopes and their likes have one."""
+        end = name.find("}", len(self.prefix)) + 1
+        return f"#{name[:end]}" if end < len(name) else ""
+
     def pattern(self, prefix: str) -> str:
         """What the names of keys with the prefix match, and no others."""
         start = self.name(prefix) if prefix.count("/") > 1 else f"{self.prefix}{{{prefix}"
@@ -57,8 +64,7 @@ def upload_name(name: str, etag: str) -> str:
     return f"#{name}#{etag}"
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """What stands before a payload.
 
     Attributes:
@@ -116,7 +122,7 @@ class Upload:
         self.key, self.name, self.etag = put.key, name, secrets.token_hex(8)
         views = [view.cast("B") for part in put.payload.parts() if (view := memoryview(part)).nbytes]
         nbytes = sum(view.nbytes for view in views)
-        pieces = list(_pieces(views)) if nbytes > CHUNK else []
+        pieces = list(split(views, CHUNK)) if nbytes > CHUNK else []
         ttl = lifetime(put.ttl)
         head = Head(self.etag, None if ttl is None else now + ttl, nbytes, len(pieces))
         self.uploads: dict[str, Buffer] = dict(zip(head.chunk_names(name), pieces, strict=True))
@@ -141,22 +147,3 @@ def milliseconds(ttl: float | None) -> str:
 def pack_time(moment: float | None) -> str:
     """A time as it stands in a head."""
     return f"{moment or 0:018.6f}"
-
-
-def _pieces(views: Sequence[memoryview]) -> Iterator[Buffer]:
-    """Pieces of 8 MiB; only what lies across the border of two parts is copied."""
-    piece: list[memoryview] = []
-    room = CHUNK
-    for view in views:
-        while view:
-            piece.append(view[:room])
-            view, room = view[room:], room - piece[-1].nbytes
-            if not room:
-                yield _joined(piece)
-                piece, room = [], CHUNK
-    if piece:
-        yield _joined(piece)
-
-
-def _joined(piece: Sequence[memoryview]) -> Buffer:
-    return piece[0] if len(piece) == 1 else b"".join(piece)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import redis
 from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
+from ..deadline import PACE
+
 __all__ = ["CONNECTIONS", "SENTINEL_CONNECTIONS", "patience"]
 
-PACE = 64 << 10
-"""Bytes a second that a server must move, at least, not to count as silent."""
 SLICE = 1 << 20
 SHORTEST = 0.001
 
@@ -27,14 +25,16 @@ class _Patience(threading.local):
     _until = math.inf
     _most = math.inf
 
-    @contextlib.contextmanager
-    def of(self, seconds: float) -> Iterator[None]:
-        """An operation that waits for so many seconds, and again as much while data comes and goes."""
+    def of(self, seconds: float) -> _Patience:
+        """For an operation that waits for so many seconds, and again as much while data comes and goes."""
         self._most, self._until = seconds, time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self._most = self._until = math.inf
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._most = self._until = math.inf
 
     def left(self, most: float | None = None) -> float | None:
         """Seconds to wait now, at most `most`; None for as long as it takes."""

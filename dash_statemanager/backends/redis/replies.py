@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
+import select
 import ssl
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 from redis import cluster
@@ -24,14 +23,16 @@ class _Landing(threading.local):
 
     _free: memoryview | None = None
 
-    @contextlib.contextmanager
-    def into(self, buffer: memoryview | None) -> Iterator[None]:
-        """Puts strings one after the other into the buffer, as far as they fit."""
+    def into(self, buffer: memoryview | None) -> _Landing:
+        """Puts strings one after the other into the buffer, as far as they fit, until it is left."""
         self._free = buffer
-        try:
-            yield
-        finally:
-            self._free = None
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._free = None
 
     def take(self, nbytes: int) -> memoryview | None:
         """The place for a string; None where it is to be an object of its own."""
@@ -45,6 +46,14 @@ landing = _Landing()
 
 
 class _Stream(io.RawIOBase):
+    """What comes through a socket.
+
+    Attributes:
+        is_quiet: Whether the socket is known to have nothing now, and need not be asked.
+    """
+
+    is_quiet = False
+
     def __init__(self, sock: Any) -> None:
         self._socket = sock
 
@@ -52,6 +61,8 @@ class _Stream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.is_quiet:
+            return None
         try:
             size: int = self._socket.recv_into(buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -67,27 +78,33 @@ class Parser:
     def __init__(self, socket_read_size: int) -> None:
         self._size = socket_read_size
         self._socket: Any = None
+        self._poll: Any = None
+        self._source: Any = None
         self._stream: io.BufferedReader | None = None
 
     def on_connect(self, connection: Any) -> None:
         """Starts to read from a new connection."""
         self._socket = connection._sock
-        self._stream = io.BufferedReader(_Stream(self._socket), self._size)
+        self._poll = _poll(self._socket)
+        self._source = _Stream(self._socket)
+        self._stream = io.BufferedReader(self._source, self._size)
 
     def on_disconnect(self) -> None:
         """Forgets the connection."""
-        self._socket = self._stream = None
+        self._socket = self._poll = self._source = self._stream = None
 
     def can_read(self, timeout: float) -> bool:
         """Whether something waits to be read, which in a connection that was idle is none of ours."""
         stream = self._connected()
         usual = self._socket.gettimeout()
         self._socket.settimeout(timeout)
+        self._source.is_quiet = self._poll is not None and not self._poll.poll(timeout * 1000)
         try:
             return bool(stream.peek(1))
         except TimeoutError:
             return False
         finally:
+            self._source.is_quiet = False
             self._socket.settimeout(usual)
 
     def read_response(self, disable_decoding: bool = False, **_: Any) -> Any:
@@ -129,3 +146,12 @@ class Parser:
             string = place
         stream.read(2)
         return string
+
+
+def _poll(sock: Any) -> Any:
+    """Tells whether something has come, for less than an attempt to read; None where it would not be the truth."""
+    if not hasattr(select, "poll") or hasattr(sock, "pending"):  # encryption has messages of its own
+        return None
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return poll

@@ -2,6 +2,9 @@
 
 Scripts never read the server's clock: an entry has expired when its head says so by the caller's clock,
 or when Redis has removed it. The chunks of an entry are in its slot, so no script leaves the slot of its keys.
+
+Beside the entries of a scope is its index, a sorted set of the ends of their names by expiry: what a scope holds is
+found without a look at what others hold. It lasts as long as the entry that lasts longest.
 """
 
 from __future__ import annotations
@@ -59,23 +62,48 @@ end
 local function expire(key, entry, ttl)
   if ttl == '' then all('PERSIST', key, entry) else all('PEXPIRE', key, entry, ttl) end
 end
+
+local changed = {}
+
+local function list(key, ttl)
+  local _, last = key:find('{[^/]*/?[^/]*}')
+  local index, rest = '#' .. key:sub(1, last), key:sub(last + 1)
+  if rest == '' then return end
+  changed[index] = true
+  if ttl == '0' then return redis.call('ZREM', index, rest) end
+  redis.call('ZADD', index, ttl == '' and '+inf' or now + ttl / 1000, rest)
+end
+
+local function trim_indexes()
+  for index in pairs(changed) do
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
+    local over = redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2]
+    if over == 'inf' then
+      redis.call('PERSIST', index)
+    elseif over then
+      redis.call('PEXPIRE', index, math.ceil((over - now) * 1000) + 1000)
+    end
+  end
+end
 """
 
 CHANGE = Script(
     _COMMON
     + """
--- KEYS: those of the puts, then those to delete.
--- ARGV: now; for each put what is expected ('' anything, '-' nothing, else an etag), etag, milliseconds to live
--- ('' for ever), chunks, entry ('' where it was uploaded). Returns how many of those to delete were there, or the
--- negative number of the put that was in conflict. A put that is there already is one whose answer was lost.
+-- KEYS: those of the puts, then those to delete, then the indexes of all these.
+-- ARGV: now; how many to delete; for each put what is expected ('' anything, '-' nothing, else an etag), etag,
+-- milliseconds to live ('' for ever), chunks, entry ('' where it was uploaded). Returns how many of those to delete
+-- were there, or the negative number of the put that was in conflict. A put that is there already is one whose answer
+-- was lost.
 -- What may fail for want of memory comes before all else is written, and then nothing is.
 local puts, there = {}, {}
-for number = 1, (#ARGV - 1) / 5 do
-  local expect, etag, ttl, chunks, entry = unpack(ARGV, number * 5 - 3, number * 5 + 1)
+for number = 1, (#ARGV - 2) / 5 do
+  local expect, etag, ttl, chunks, entry = unpack(ARGV, number * 5 - 2, number * 5 + 2)
   puts[number] = { expect = expect, etag = etag, ttl = ttl, chunks = tonumber(chunks), entry = entry, live = true }
   puts[number].key = KEYS[number]
 end
-for _, key in ipairs(KEYS) do there[key] = head(key) end
+local last = #puts + tonumber(ARGV[2])
+for number = 1, last do there[KEYS[number]] = head(KEYS[number]) end
 
 local function drop(put)
   redis.call('UNLINK', upload(put.key, put))
@@ -140,20 +168,23 @@ end
 for _, put in ipairs(puts) do
   local problem = store(put)
   if problem then return give_up(problem) end
+  list(put.key, put.ttl)
   if there[put.key] then each_chunk('UNLINK', put.key, there[put.key]) end
   there[put.key] = put
 end
 
 local deleted = 0
-for number = #puts + 1, #KEYS do
+for number = #puts + 1, last do
   local key = KEYS[number]
   local entry = there[key]
   if entry then
     if entry.live then deleted = deleted + 1 end
     all('UNLINK', key, entry)
+    list(key, '0')
     there[key] = nil
   end
 end
+trim_indexes()
 return deleted
 """
 )
@@ -161,14 +192,22 @@ return deleted
 TOUCH = Script(
     _COMMON
     + """
--- KEYS: the key. ARGV: now, milliseconds to live ('' for ever), expiry as it stands in a head. Returns whether it is
--- there. The expiry is set before the head is written: a full server refuses a script's first write, if it takes room.
-local key, ttl = KEYS[1], ARGV[2]
-local entry = head(key)
-if not entry or not entry.live then return 0 end
-expire(key, entry, ttl)
-if ttl ~= '0' then redis.call('SETRANGE', key, 22, ARGV[3]) end
-return 1
+-- KEYS: the keys, then their indexes. ARGV: now; for each key milliseconds to live ('' for ever), expiry as it stands
+-- in a head. Returns for each whether it is there.
+-- The expiry is set before the head is written: a full server refuses a script's first write, if it takes room.
+local there = {}
+for number = 1, (#ARGV - 1) / 2 do
+  local key, ttl = KEYS[number], ARGV[number * 2]
+  local entry = head(key)
+  there[number] = entry and entry.live and 1 or 0
+  if there[number] == 1 then
+    expire(key, entry, ttl)
+    if ttl ~= '0' then redis.call('SETRANGE', key, 22, ARGV[number * 2 + 1]) end
+    list(key, ttl)
+  end
+end
+trim_indexes()
+return there
 """
 )
 

@@ -14,7 +14,7 @@ from redis.sentinel import MasterNotFoundError
 
 from ...errors import BackendBusy
 from ..forks import tell_child
-from .failures import translated
+from .failures import Translated
 from .patience import patience
 from .replies import landing
 from .scripts import spell_out
@@ -113,7 +113,7 @@ class Servers:
 
     @contextlib.contextmanager
     def _operation(self) -> Iterator[None]:
-        with translated(self.location), patience.of(self._timeout):
+        with Translated(self.location), patience.of(self._timeout):
             free = self._free
             if not free.acquire(timeout=patience.left()):
                 raise self._busy()
@@ -130,6 +130,7 @@ class Servers:
 
     def _attempt(self, place: int, commands: Sequence[Command], into: memoryview | None) -> list[Any]:
         topology, asking, moves = self._topology, None, 0
+        settled = time.monotonic() + self._timeout
         while True:
             try:
                 with landing.into(into):
@@ -150,7 +151,7 @@ class Servers:
                 if moves > MOVES or patience.is_over:
                     raise
             except MOVING:
-                if patience.is_over:
+                if patience.is_over or time.monotonic() > settled:
                     raise
                 time.sleep(PAUSE)
 
@@ -173,6 +174,11 @@ def _redirection(replies: Sequence[Any]) -> Address | None:
 
 def _send(topology: Topology, place: int, commands: Sequence[Command], asking: Address | None) -> list[Any]:
     client = topology.at(asking) if asking else topology.client(place)
+    if len(commands) == 1 and not asking:
+        try:
+            return [client.execute_command(*commands[0])]
+        except errors.ResponseError as exc:
+            return [exc]
     pipeline = client.pipeline(transaction=False)
     for command in commands:
         if asking:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import redis
 from redis import exceptions as errors
 from redis.backoff import NoBackoff
-from redis.connection import Encoder, PythonRespSerializer
 from redis.crc import key_slot
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from .commands import Packer
 from .patience import CONNECTIONS, SENTINEL_CONNECTIONS
 from .replies import Parser
 from .url import Address, Target
@@ -26,8 +26,6 @@ __all__ = ["Topology", "open_topology"]
 READ_SIZE = 1 << 16
 UNBOUNDED = 1 << 16
 """Connections of a pool: who uses it counts them."""
-UNCOPIED = 6000
-"""Size in bytes from which an argument is sent as it is, and not joined with others before."""
 KEEPALIVE = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
@@ -195,7 +193,7 @@ def _ranges(reply: Iterable[Any], asked: Address) -> list[_Range]:
 
 def _usual(timeout: float) -> dict[str, Any]:
     return {
-        "command_packer": PythonRespSerializer(UNCOPIED, Encoder("utf-8", "strict", False).encode),
+        "command_packer": Packer(),
         "max_connections": UNBOUNDED,
         "parser_class": Parser,
         "protocol": 2,

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BackendFull
-from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put
+from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put, Range, Ranges
+from ..disk import read_boot_id
 from . import chunks
 from .change import Body, Change, expiry
 from .database import Database
 from .dialect import Limits
 from .dialects import dialect_for
-from .durability import Settler, read_boot_id
 from .files import FileStore, StoredFile
-from .pace import gently
-from .statements import BATCH, ByKeys, Row, Statement, batches
+from .purger import Purger
+from .small import SmallChanges
+from .statements import ByKeys, Row, Statement, batches
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -29,8 +28,6 @@ __all__ = ["SqlBackend"]
 log = logging.getLogger("dash_statemanager")
 
 LARGE = 256 << 10
-FEW = 50
-"""How many entries are purged at once where all writers wait for it."""
 LAST = "\x7f"  # after every character of a key
 
 
@@ -51,6 +48,7 @@ class SqlBackend(Backend, Purges):
     """
 
     name = "database"
+    range_bytes = 4 << 20
 
     def __init__(
         self,
@@ -65,8 +63,7 @@ class SqlBackend(Backend, Purges):
         self._files = self._database.dialect.files
         self.reach = "network" if self._files is None else "machine"
         self._sql = self._database.statements
-        self._settler = Settler(self._settle)
-        self._obsolete: deque[str] = deque()
+        self._purger = Purger(self._database, clock, boot_id)
 
     @classmethod
     def from_settings(cls, settings: Settings, clock: Callable[[], float] = time.time) -> SqlBackend:
@@ -87,6 +84,22 @@ class SqlBackend(Backend, Purges):
         found = {row.key: self._entry(row) for row in self._rows(wanted)}
         return {key: entry for key in wanted if (entry := found.get(key)) is not None}
 
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
+        """The ranges: of a file by a memory map, of a server with a SELECT for 16 of them or 8 MiB."""
+        if self._files is not None:
+            return super().get_ranges(key, ranges)
+        for *columns, chunk in self._fetch(self._sql.measure, of_key=key):
+            row = Row._make(columns)
+            if not row.is_live(self._clock(), self._boot_id):
+                continue
+            try:
+                found = chunks.read_ranges(self._database, row, chunk, ranges)
+            except FileNotFoundError:
+                entry = self._look_again(row)
+                return None if entry is None else Ranges.of(entry, ranges)
+            return Ranges(found, row.nbytes, row.etag, row.expires_at)
+        return None
+
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Sizes by key, from the index alone."""
         now = self._clock()
@@ -101,15 +114,19 @@ class SqlBackend(Backend, Purges):
         """All puts and deletes in one transaction; a `Conflict` leaves everything as it was."""
         parts = [put.payload.parts() for put in puts]
         self._database.open()
+        if (small := self._database.small) and small.take(puts, parts, delete):
+            etags = self._put_small(small, puts, parts, delete)
+            if etags:
+                return etags
         bodies: list[Body] = []
         try:
             bodies.extend(map(self._keep, parts))
             change = self._apply([(put, body) for put, body in zip(puts, bodies, strict=True)], delete)
         except Exception:
-            self._remove(body.file for body in bodies)
+            self._purger.remove(body.file for body in bodies)
             raise
         if any(body.boot for body in bodies):
-            self._settler.note()
+            self._purger.note()
         return change.etags
 
     def delete(self, *keys: str) -> int:
@@ -118,9 +135,21 @@ class SqlBackend(Backend, Purges):
 
     def touch(self, key: str, ttl: float | None) -> bool:
         """Makes the entry expire `ttl` seconds from now. False where it is gone."""
-        now = self._clock()
-        params = {"same_key": key, "until": expiry(ttl, now), "now": now, "boot_id": self._boot_id}
+        params = self._prolonged(key, ttl, self._clock())
         return self._database.change(lambda cursor: int(self._sql.touch.run(cursor, **params).rowcount)) > 0
+
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        """All in one transaction."""
+
+        def work(cursor: Any) -> set[str]:
+            now = self._clock()
+            rows = (self._sql.lock.run(cursor, batch).fetchall() for batch in batches(sorted(ttls)))
+            found = (row for batch in rows for row in map(Row._make, batch))
+            there = {row.key for row in found if row.is_live(now, self._boot_id)}
+            self._sql.touch.run_many(cursor, [self._prolonged(key, ttls[key], now) for key in sorted(there)])
+            return ttls.keys() - there
+
+        return self._database.write(work, twice=True) if ttls else set()
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         """The entries in the order of their keys, read 500 at a time."""
@@ -131,12 +160,7 @@ class SqlBackend(Backend, Purges):
 
     def purge(self) -> int:
         """Removes what has expired, what a power cut broke and what dead processes left, a few at a time."""
-        gone = gently(self._purge_expired)
-        if self._files is not None:
-            gone += self._purge_broken() + self._files.sweep(self._indexed)
-            self._settle()
-        gently(self._reclaim)
-        return gone
+        return self._purger.purge()
 
     def ping(self) -> None:
         """Raises `BackendUnavailable` within 2 seconds where nothing can be written."""
@@ -144,7 +168,7 @@ class SqlBackend(Backend, Purges):
 
     def close(self) -> None:
         """Brings files to the disk and closes all connections. A later operation opens them again."""
-        self._settler.finish()
+        self._purger.finish()
         self._database.close()
         if self._files is not None:
             self._files.close()
@@ -154,6 +178,9 @@ class SqlBackend(Backend, Purges):
         counts = self._fetch(self._sql.counts, now=self._clock(), boot_id=self._boot_id)
         entries, nbytes, files = map(int, counts[0])
         return {"location": self._database.dialect.location, "entries": entries, "bytes": nbytes, "files": files}
+
+    def _prolonged(self, key: str, ttl: float | None, now: float) -> dict[str, Any]:
+        return {"same_key": key, "until": expiry(ttl, now), "now": now, "boot_id": self._boot_id}
 
     def _rows(self, keys: Iterable[str], statement: ByKeys | None = None) -> Iterator[Row]:
         run = (statement or self._sql.get).run
@@ -177,7 +204,7 @@ class SqlBackend(Backend, Purges):
     def _load(self, row: Row) -> Buffer:
         if row.file is not None and self._files is not None:
             return self._files.map(row.file, row.nbytes)
-        return chunks.read(self._database, row)
+        return chunks.read(self._database, row, self.room)
 
     def _look_again(self, row: Row) -> Entry | None:
         """The file or chunks are gone: the row was replaced since we read it, or somebody removed them."""
@@ -201,9 +228,8 @@ class SqlBackend(Backend, Purges):
         try:
             return files.write(parts, sync=self._boot_id is None)
         except BackendFull:
-            if not self._obsolete:
+            if not self._purger.make_room():
                 raise
-        self._remove_obsolete()
         return files.write(parts, sync=self._boot_id is None)
 
     def _apply(self, puts: Sequence[tuple[Put, Body]], delete: Sequence[str], *, count: bool = False) -> Change:
@@ -229,65 +255,20 @@ class SqlBackend(Backend, Purges):
 
         change = self._database.write(work, twice=not (conditional or count))
         if change.obsolete and self._files is not None:
-            self._obsolete.extend(change.obsolete)
-            self._settler.note()
+            self._purger.note(change.obsolete)
         return change
+
+    def _put_small(
+        self, small: SmallChanges, puts: Sequence[Put], parts: Sequence[Sequence[Buffer]], delete: Sequence[str]
+    ) -> list[str]:
+        """All in one statement; nothing where something is not as it is expected."""
+        change = Change((), now := self._clock(), self._boot_id)
+        for put, pieces in zip(puts, parts, strict=True):
+            change.add(put, self._keep(pieces))
+        done = self._database.change(lambda cursor: small.run(cursor, puts, change.upserts, delete, now, self._boot_id))
+        return change.etags if done else []
 
     def _page(self, prefix: str, after: str) -> list[Row]:
         place = {"prefix": prefix, "until": prefix + LAST, "after": after}
         rows = self._fetch(self._sql.page, **place, now=self._clock(), boot_id=self._boot_id)
         return [Row._make(row) for row in rows]
-
-    def _purge_expired(self) -> int:
-        few = FEW if self._database.dialect.one_writer else BATCH
-
-        def work(cursor: Any) -> list[Row]:
-            rows = [Row._make(row) for row in self._sql.expired.run(cursor, now=self._clock(), few=few).fetchall()]
-            for batch in batches(row.key for row in rows):
-                self._sql.delete.run(cursor, batch)
-                if self._files is None:
-                    self._sql.stale_chunks.run(cursor, batch)
-            return rows
-
-        rows = self._database.write(work)
-        self._remove(row.file for row in rows)
-        return len(rows)
-
-    def _purge_broken(self) -> int:
-        broken = [row for row in self._unsettled() if row.boot != self._boot_id]
-        self._each(self._sql.delete_same, broken)
-        self._remove(row.file for row in broken)
-        return len(broken)
-
-    def _settle(self) -> None:
-        """Brings files to the disk, those of killed processes too, and says so in their rows; removes obsolete ones."""
-        rows = [row for row in self._unsettled() if row.boot == self._boot_id]
-        if rows and self._files is not None:
-            self._files.sync(row.file for row in rows if row.file)
-            self._each(self._sql.settle, rows)
-            self._database.read(self._database.dialect.flush)
-        self._remove_obsolete()
-
-    def _remove_obsolete(self) -> None:
-        """Not while somebody waits: a disk that is told of freed blocks takes longer for it than for a write."""
-        with contextlib.suppress(IndexError):
-            while True:
-                self._remove([self._obsolete.popleft()])
-
-    def _unsettled(self) -> list[Row]:
-        return [Row._make(row) for row in self._fetch(self._sql.unsettled)]
-
-    def _each(self, statement: Statement, rows: Iterable[Row]) -> None:
-        """Runs the statement for rows that are still the same, a batch a transaction."""
-        for batch in batches({"same_key": row.key, "same_etag": row.etag} for row in rows):
-            self._database.write(lambda cursor: statement.run_many(cursor, batch))  # noqa: B023
-
-    def _indexed(self, names: Sequence[str]) -> set[str]:
-        return {name for (name,) in self._database.read(lambda cursor: self._sql.files.run(cursor, names).fetchall())}
-
-    def _reclaim(self) -> bool:
-        return self._database.read(self._database.dialect.reclaim)
-
-    def _remove(self, files: Iterable[str | None]) -> None:
-        if self._files is not None:
-            self._files.remove(filter(None, files))

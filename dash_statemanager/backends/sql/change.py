@@ -84,6 +84,10 @@ class Change:
             raise Conflict(f"another was faster to write {put.key!r}", "Read it again and repeat")
         if put.expect is ABSENT and put.key not in self._old:
             self._fresh.add(put.key)
+        self.add(put, body)
+
+    def add(self, put: Put, body: Body) -> None:
+        """Puts whatever is there."""
         self._supersede(put.key)
         etag = self._live[put.key] = os.urandom(8).hex()
         self.etags.append(etag)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import CorruptPayload
-from ..base import Buffer
+from ..base import Buffer, Range
+from ..pieces import by_range, cut, grouped, split
 from .change import Change
 from .database import Database
 from .statements import Row, batches
 
-__all__ = ["read", "write"]
+__all__ = ["read", "read_ranges", "write"]
+
+AT_ONCE = 16
+"""Pieces that one statement reads."""
 
 
 def write(database: Database, cursor: Any, change: Change) -> None:
@@ -33,14 +37,14 @@ def write(database: Database, cursor: Any, change: Change) -> None:
         sql.stale_chunks.run(cursor, batch)
 
 
-def read(database: Database, row: Row) -> Buffer:
-    """The payload of a row, read-only.
+def read(database: Database, row: Row, room: Callable[[int], memoryview]) -> Buffer:
+    """The payload of a row, read-only, in the bytes that `room` gives.
 
     Raises:
         FileNotFoundError: Chunks of it are gone: the row was replaced or deleted meanwhile.
         CorruptPayload: There are more bytes than the row says.
     """
-    whole = memoryview(bytearray(row.nbytes))
+    whole = room(row.nbytes)
     filled = number = 0
     while filled < row.nbytes:
         found = _read_one(database, {"of_key": row.key, "of_etag": row.etag, "at": number})
@@ -55,27 +59,30 @@ def read(database: Database, row: Row) -> Buffer:
     return whole.toreadonly()
 
 
-def split(parts: Sequence[Buffer], size: int) -> Iterator[Buffer]:
-    """The bytes of all parts in pieces of `size` bytes; copied only where a piece is of several parts."""
-    pieces: list[memoryview] = []
-    room = size
-    for part in parts:
-        view = memoryview(part).cast("B")
-        while view.nbytes:
-            pieces.append(view[:room])
-            room -= pieces[-1].nbytes
-            view = view[pieces[-1].nbytes :]
-            if not room:
-                yield _join(pieces)
-                pieces, room = [], size
-    if pieces:
-        yield _join(pieces)
+def read_ranges(database: Database, row: Row, chunk: int | None, ranges: Sequence[Range]) -> Sequence[Buffer]:
+    """Some bytes of the payload of a row, read-only.
+
+    Args:
+        database: Where.
+        row: The row.
+        chunk: Size of its chunks; None where it has none.
+        ranges: Which bytes.
+
+    Raises:
+        FileNotFoundError: They are gone: the row was replaced or deleted meanwhile.
+    """
+    statement = database.statements.chunk_slices if chunk else database.statements.slices
+    size = chunk or max(1, row.nbytes)
+    found: list[Buffer] = []
+    for batch in grouped(cut(ranges, row.nbytes, size), AT_ONCE, database.dialect.chunk):
+        rows = database.read(lambda cursor: statement.run(cursor, row.key, row.etag, batch).fetchall())  # noqa: B023
+        bodies: dict[int, Buffer] = dict(map(tuple, rows))
+        if any(len(bodies.get(place) or b"") != piece.nbytes for place, piece in enumerate(batch)):
+            raise FileNotFoundError(row.key)
+        found += [bodies[place] for place in range(len(batch))]
+    return by_range(found, ranges, row.nbytes, size)
 
 
 def _read_one(database: Database, place: Mapping[str, Any]) -> Sequence[Any]:
     rows: Sequence[Any] = database.read(lambda cursor: database.statements.chunk.run(cursor, **place).fetchall())
     return rows
-
-
-def _join(pieces: Sequence[memoryview]) -> Buffer:
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

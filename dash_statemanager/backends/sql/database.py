@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ...errors import Conflict
 from ..forks import gate, tell_child
 from .dialect import Dialect
+from .small import SmallChanges
 from .statements import Statements, entries
 from .turns import Turns
 
@@ -38,7 +39,10 @@ class Database:
         self.dialect = dialect
         kind: Any = dialect.url.get_dialect()
         driver = kind.import_dbapi()
-        self.statements = Statements(kind(dbapi=driver), dialect.upsert(entries))
+        upsert = dialect.upsert(entries)
+        self.statements = Statements(kind(dbapi=driver), upsert)
+        server = dialect.files is None
+        self.small = SmallChanges(kind(dbapi=driver), upsert, server=server) if dialect.at_once else None
         self._failures: tuple[type[Exception], ...] = (driver.Error, sa.exc.SQLAlchemyError, OSError)
         self._twice: type[Exception] = driver.IntegrityError
         self._engine: sa.Engine | None = None
@@ -78,8 +82,8 @@ class Database:
         return self._repeat(_Attempt(safe=twice), lambda attempt: self._write(work, attempt))
 
     def change(self, work: Callable[[Any], T]) -> T:
-        """As `write`, for one statement that may be executed twice: to a server it is a transaction by itself."""
-        return self.write(work) if self.dialect.one_writer else self.read(work)
+        """As `write`, for one statement that may be executed twice, and is a transaction by itself."""
+        return self._repeat(_Attempt(safe=True), lambda attempt: self._change(work, attempt))
 
     def ping(self) -> None:
         """Raises `BackendUnavailable` within two seconds where nothing can be written."""
@@ -91,6 +95,7 @@ class Database:
         with self._opening:
             engine, self._engine = self._engine, None
         if engine is not None:
+            sa.event.listen(engine, "checkin", _close_at_last)
             engine.dispose()
 
     def _read(self, work: Callable[[Any], T], attempt: _Attempt) -> T:
@@ -104,6 +109,10 @@ class Database:
             attempt.committing = True
             self.dialect.commit(connection, cursor)
             return result
+
+    def _change(self, work: Callable[[Any], T], attempt: _Attempt) -> T:
+        with self._turn(writing=True), gate, self._connection(attempt) as connection:
+            return work(self.dialect.reader(connection))
 
     def _ping(self, attempt: _Attempt, deadline: float) -> None:
         with self._turn(), gate, self._connection(attempt, deadline) as connection:
@@ -180,6 +189,12 @@ class Database:
             raise Conflict("another was faster to insert the same key", "Read it again and repeat") from exc
         except self._failures as exc:
             raise self.dialect.translate(exc) from exc
+
+
+def _close_at_last(connection: Any, record: Any) -> None:
+    """Of an engine that was closed no pool keeps what comes back."""
+    if connection is not None:
+        record.invalidate()
 
 
 class _Attempt:

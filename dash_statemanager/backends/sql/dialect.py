@@ -39,12 +39,14 @@ class Dialect(ABC):
         files: Keeps large payloads beside the database; None where the database holds all of them, in chunks.
         chunk: Most bytes of a row; larger payloads are split.
         timeout: Seconds that an operation waits for others before it gives up.
+        at_once: Whether a small change can be one statement.
         one_writer: Whether one thread writes at a time; else as many work as there are connections.
     """
 
     files: FileStore | None = None
     chunk: int = 8 << 20
     timeout: float = 5.0
+    at_once = False
     one_writer = False
 
     def __init__(self, url: sa.URL, limits: Limits) -> None:

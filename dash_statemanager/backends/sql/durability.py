@@ -8,24 +8,15 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 
 from ...errors import BackendError
 from ..forks import tell_child
 
-__all__ = ["Settler", "read_boot_id"]
+__all__ = ["Settler"]
 
 log = logging.getLogger("dash_statemanager")
 
 DELAY = 1.0
-
-
-def read_boot_id() -> str | None:
-    """What tells this run of the machine from all others; None where the system doesn't say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
 
 
 class Settler:

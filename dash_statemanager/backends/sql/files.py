@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import mmap
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...errors import BackendError, BackendFull, BackendUnavailable, CorruptPayload
 from ..base import Buffer
+from ..disk import map_file, private
 from ..forks import tell_child
 from .writers import Writer, claimed
 
@@ -92,7 +90,7 @@ class FileStore:
             size = os.fstat(file.fileno()).st_size
             if size != nbytes:
                 raise CorruptPayload(f"the file {self.folder / name} has {size} of {nbytes} bytes")
-            return _map(file)
+            return map_file(file)
 
     def sync(self, names: Iterable[str]) -> None:
         """Brings the files to the disk; those that are gone are passed over."""
@@ -137,7 +135,7 @@ class FileStore:
         stem = f"{writer.name}-{next(self._numbers)}"
         temporary = self.folder / f"{stem}.tmp"
         try:
-            with open(temporary, "xb", opener=_private) as file:
+            with open(temporary, "xb", opener=private) as file:
                 nbytes = sum(file.write(part) for part in parts)
             if sync:
                 _sync(temporary, os.O_RDWR)
@@ -192,20 +190,6 @@ def _without(batch: Sequence[str], indexed: Callable[[Sequence[str]], set[str]])
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
     return (names[start : start + BATCH] for start in range(0, len(names), BATCH))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _map(file: Any) -> Buffer:
-    untracked = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-    try:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **untracked)
-    except OSError as exc:  # a map holds a descriptor of its own before Python 3.13
-        if exc.errno != errno.EMFILE:
-            raise
-        return file.read()
 
 
 def _sync(path: Path, flags: int) -> None:

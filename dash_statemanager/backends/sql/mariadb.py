@@ -25,6 +25,7 @@ __all__ = ["MariadbDialect"]
 
 LIVELY = 8
 PIECE = 256 << 10
+BUFFER = 8 << 10
 MARGIN = 64 << 10
 LOCK = "dash_statemanager"
 IDLE_TIMEOUT = 10
@@ -160,6 +161,8 @@ class _Connection(Driver):
         self._current_timeout = left = max(0.001, end - time.monotonic())
         self._sock.settimeout(left)
         try:
+            if most < BUFFER:
+                self._rfile.peek()  # takes in what follows, too: read1() alone asks the system for every small piece
             data: bytes = self._rfile.read1(most)
         except OSError as exc:
             self._force_close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 __all__ = ["gently"]
 
-REST = 10
+REST = 16
 """So many times as long as it worked it rests."""
 
 

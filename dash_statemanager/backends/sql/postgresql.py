@@ -35,6 +35,8 @@ class PostgresqlDialect(ServerDialect):
     statements after ten seconds, a statement after thirty.
     """
 
+    at_once = True
+
     def __init__(self, url: sa.URL, limits: Limits) -> None:
         super().__init__(url, limits)
         kind: Any = url.get_dialect()()

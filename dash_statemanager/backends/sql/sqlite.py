@@ -24,7 +24,7 @@ __all__ = ["SqliteDialect"]
 IDLE_CONNECTIONS = 16
 WAL_KEPT = 16 << 20
 PAGES_KEPT = 64
-PAGES_A_STEP = 1000
+PAGES_A_STEP = 100
 INCREMENTAL = 2
 NO_ROOM = 1 << 20
 
@@ -35,6 +35,7 @@ class SqliteDialect(Dialect):
     `?timeout=` in the URL is how many seconds to wait for other processes; default 5.
     """
 
+    at_once = True
     one_writer = True
 
     def __init__(self, url: sa.URL, limits: Limits) -> None:

@@ -14,7 +14,20 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
-__all__ = ["SCHEMA_VERSION", "ByKeys", "Row", "Statements", "batches", "chunks", "entries", "metadata", "schema"]
+from ..pieces import Piece
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ByKeys",
+    "Row",
+    "Statements",
+    "batches",
+    "chunks",
+    "entries",
+    "is_alive",
+    "metadata",
+    "schema",
+]
 
 SCHEMA_VERSION = 1
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
@@ -137,6 +150,41 @@ class ByKeys:
         return Statement(self._make(self._column.in_(names)), self._dialect)
 
 
+class Slices:
+    """A statement that reads pieces of a payload, compiled for a few numbers of them.
+
+    Args:
+        table: `entries` or `chunks`.
+        dialect: For which database.
+    """
+
+    def __init__(self, table: sa.Table, dialect: sa.Dialect) -> None:
+        self._table = table
+        self._dialect = dialect
+        self._sized = lru_cache(self._compile)
+
+    def run(self, cursor: Any, key: str, etag: str, pieces: Sequence[Piece]) -> Any:
+        """Executes it for up to `BATCH` pieces; a row has the place of its piece among them, and the bytes."""
+        size = next(size for size in SIZES if size >= len(pieces))
+        padded = [*pieces, *[Piece(0, 0, 0)] * (size - len(pieces))]
+        numbered = {
+            f"{name}_{i}": value
+            for i, piece in enumerate(padded)
+            for name, value in (("at", piece.number), ("start", piece.start + 1), ("nbytes", piece.nbytes))
+        }
+        return self._sized(size).run(cursor, of_key=key, of_etag=etag, **numbered)
+
+    def _compile(self, size: int) -> Statement:
+        return Statement(sa.union_all(*map(self._one, range(size))), self._dialect)
+
+    def _one(self, i: int) -> sa.Select[Any]:
+        start, nbytes, at = (sa.bindparam(f"{name}_{i}", type_=sa.Integer) for name in ("start", "nbytes", "at"))
+        of = self._table.c
+        found = sa.select(sa.literal_column(str(i)), sa.func.substr(of.body, start, nbytes))
+        found = found.where(of.key == sa.bindparam("of_key"), of.etag == sa.bindparam("of_etag"))
+        return found.where(of.number == at) if "number" in of else found.where(at == 0)
+
+
 class Statements:
     """All statements of the backend. Names say what they do; parameters are those of the columns.
 
@@ -147,10 +195,9 @@ class Statements:
 
     def __init__(self, dialect: sa.Dialect, upsert: sa.Insert) -> None:
         now: Any = sa.bindparam("now", type_=sa.Double)
-        boot: Any = sa.bindparam("boot_id", type_=sa.String)
         limit = sa.literal(BATCH)
         heads = sa.select(*[column for column in _c if column is not _c.body], sa.null().label("body"))
-        alive = sa.or_(_c.expires_at.is_(None), _c.expires_at > now) & sa.or_(_c.boot.is_(None), _c.boot == boot)
+        alive = is_alive()
         same = (_c.key == sa.bindparam("same_key")) & (_c.etag == sa.bindparam("same_etag"))
         prefixed = (_c.key >= sa.bindparam("prefix")) & (_c.key < sa.bindparam("until"))
         names = [column.name for column in _c]
@@ -162,6 +209,10 @@ class Statements:
 
         self.get = ByKeys(lambda keys: sa.select(*_c).where(keys), dialect)
         self.look_up = ByKeys(lambda keys: heads.where(keys), dialect)
+        first = sa.select(sa.func.length(_k.body)).where(_k.key == _c.key, _k.etag == _c.etag, _k.number == 0)
+        measured = heads.add_columns(first.scalar_subquery())
+        self.measure = one(measured.where(_c.key == sa.bindparam("of_key")))
+        self.slices, self.chunk_slices = Slices(entries, dialect), Slices(chunks, dialect)
         self.lock = ByKeys(lambda keys: heads.where(keys).with_for_update(), dialect)
         self.delete = ByKeys(lambda keys: sa.delete(entries).where(keys), dialect)
         self.files = ByKeys(lambda files: sa.select(_c.file).where(files), dialect, _c.file)
@@ -181,9 +232,17 @@ class Statements:
         )
         self.page = one(heads.where(prefixed, _c.key > sa.bindparam("after"), alive).order_by(_c.key).limit(limit))
         few: Any = sa.bindparam("few", type_=sa.Integer)
-        self.expired = one(heads.where(_c.expires_at <= now).limit(few).with_for_update(skip_locked=True))
+        expired = sa.select(_c.key, _c.file, _c.body.is_(None)).where(_c.expires_at <= now).limit(few)
+        self.expired = one(expired.with_for_update(skip_locked=True))
         self.unsettled = one(heads.where(_c.boot.is_not(None)))
         self.counts = one(sa.select(*counts).where(alive))
+
+
+def is_alive() -> sa.ColumnElement[bool]:
+    """The condition that an entry has not expired and is whole; its parameters are `now` and `boot_id`."""
+    now: Any = sa.bindparam("now", type_=sa.Double)
+    boot: Any = sa.bindparam("boot_id", type_=sa.String)
+    return sa.or_(_c.expires_at.is_(None), _c.expires_at > now) & sa.or_(_c.boot.is_(None), _c.boot == boot)
 
 
 def batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -1,0 +1,196 @@
+"""A local tier: bodies that one worker fetched from far are memory maps for all workers of the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from mmap import mmap
+from pathlib import Path
+from weakref import finalize
+
+from .base import Backend, Buffer, BytesPayload, Entry, Range, Ranges, in_memory
+from .disk import map_file, private, read_boot_id
+from .stubs import is_body
+from .wrapper import Wrapper
+
+__all__ = ["LocalTier"]
+
+logger = logging.getLogger("dash_statemanager")
+
+OLD = 600.0
+"""Seconds after which a file that was never finished belongs to nobody."""
+UNFINISHED = ".tmp"
+LEAST = 32 << 10
+"""Nothing smaller is a body."""
+
+
+class LocalTier(Wrapper):
+    """Keeps the bodies that were read last as files, which every worker of the machine maps into its memory.
+
+    What can't be kept is read from the backend, as without a tier.
+
+    Args:
+        inner: The backend, where a body never changes.
+        files: Where they are kept.
+    """
+
+    def __init__(self, inner: Backend, files: LocalFiles) -> None:
+        super().__init__(inner)
+        self._files = files
+        inner.room = files.room
+
+    def get(self, key: str) -> Entry | None:
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        wanted = list(keys)
+        bodies = {key: self._files.get(key) for key in wanted if is_body(key)}
+        here = {key: Entry(BytesPayload(body), "", None) for key, body in bodies.items() if body is not None}
+        others = [key for key in wanted if key not in here]
+        fetched = self.inner.get_many(others) if others else {}
+        for key, entry in fetched.items():
+            if is_body(key) and (body := self._files.add(key, entry.payload.parts())):
+                fetched[key] = Entry(BytesPayload(body), entry.etag, entry.expires_at)
+        return here | fetched
+
+    def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
+        body = self._files.get(key) if is_body(key) else None
+        if body is not None:
+            return Ranges.of(Entry(BytesPayload(body), "", None), ranges)
+        return self.inner.get_ranges(key, ranges)
+
+
+class LocalFiles:
+    """A folder of files, the least recently used of which go first.
+
+    A file is written under another name and then linked to its own: it is whole or not there, and those who fetch the
+    same at the same time end with one. Whoever has mapped a file keeps it, also when it is removed.
+
+    Args:
+        folder: Made with the first use, for this user alone.
+        max_bytes: Bound on the bytes of all files.
+        boot_id: What tells this run of the machine from all others: what an earlier one left may be half there.
+            None where the system doesn't say; every file then waits for the disk.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, boot_id: str | None = read_boot_id()) -> None:
+        self._base, self._max, self._boot_id = folder, max_bytes, boot_id
+        self._folder = folder / (boot_id or "files")
+
+    def get(self, key: str) -> Buffer | None:
+        """The bytes of a key as a read-only map, or None."""
+        if not self._usable:
+            return None
+        with contextlib.suppress(OSError), open(self._path(key), "rb", buffering=0) as file:
+            os.utime(self._path(key))
+            return map_file(file)
+        return None
+
+    def add(self, key: str, parts: Sequence[Buffer]) -> Buffer | None:
+        """Keeps bytes under a key and gives them back as a map; None where that is not possible."""
+        nbytes = sum(memoryview(part).nbytes for part in parts)
+        if not self._usable or nbytes > self._max:
+            return None
+        try:
+            room = memoryview(parts[0]).obj
+            if isinstance(room, _Room) and len(room) == nbytes:
+                room.name(self._path(key))
+            else:
+                self._make_room(nbytes)
+                self._write(self._path(key), parts)
+        except OSError as exc:
+            logger.debug("a value is not kept in %s: %s", self._folder, exc)
+            return None
+        return self.get(key)
+
+    def room(self, nbytes: int) -> memoryview:
+        """Bytes to receive something into: of a file without a name, which `add` gives it, or else of memory."""
+        if LEAST <= nbytes <= self._max and hasattr(os, "O_TMPFILE") and self._boot_id and self._usable:
+            with contextlib.suppress(OSError):
+                self._make_room(nbytes)
+                return memoryview(_Room.of(self._folder, nbytes))
+        return in_memory(nbytes)
+
+    @cached_property
+    def _usable(self) -> bool:
+        """Whether the folder is there and is this user's alone."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._base.chmod(0o700)
+            found = self._base.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != getattr(os, "getuid", lambda: found.st_uid)():
+                raise PermissionError(errno.EPERM, "the folder belongs to somebody else")
+            for old in self._base.iterdir():
+                if old != self._folder:
+                    shutil.rmtree(old, ignore_errors=True)
+        except OSError as exc:
+            logger.warning("there is no local tier, values are read from the backend each time: %s", exc)
+            return False
+        return True
+
+    def _make_room(self, nbytes: int) -> None:
+        """Removes what was not used for longest, and what dead processes left."""
+        files = sorted(self._list())
+        total = sum(size for _, size, _ in files)
+        for used, size, path in files:
+            if used < time.time() - OLD if path.suffix == UNFINISHED else total + nbytes > self._max:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    total -= size
+        if shutil.disk_usage(self._folder).free < 2 * nbytes:
+            raise OSError(errno.ENOSPC, "there is hardly any room left")
+
+    def _list(self) -> Iterator[tuple[float, int, Path]]:
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another worker made room, too
+                found = path.stat()
+                yield found.st_mtime, found.st_size, path
+
+    def _write(self, path: Path, parts: Sequence[Buffer]) -> None:
+        unfinished = self._folder / f"{secrets.token_hex(8)}{UNFINISHED}"
+        try:
+            with open(unfinished, "xb", opener=private) as file:
+                for part in parts:
+                    file.write(part)
+                if self._boot_id is None:
+                    file.flush()
+                    os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+class _Room(mmap):
+    """A file without a name, mapped into memory; nothing is left of it where it never gets one."""
+
+    descriptor: int
+
+    @classmethod
+    def of(cls, folder: Path, nbytes: int) -> _Room:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, nbytes)  # a full disk is an error here, and the end of the process later
+            room = cls(descriptor, nbytes)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        room.descriptor = descriptor
+        finalize(room, os.close, descriptor)
+        return room
+
+    def name(self, path: Path) -> None:
+        with contextlib.suppress(FileExistsError):  # Python follows the link only where it is given some descriptor
+            os.link(f"/proc/self/fd/{self.descriptor}", path, src_dir_fd=self.descriptor, follow_symlinks=True)

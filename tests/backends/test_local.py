@@ -1,0 +1,191 @@
+"""The local tier: what one worker fetched is a memory map for the others, and never more than a copy."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from mmap import mmap
+from pathlib import Path
+
+import pytest
+
+from dash_statemanager.backends.base import Backend, BytesPayload, Entry
+from dash_statemanager.backends.local import OLD, LocalFiles, LocalTier
+from dash_statemanager.backends.memory import MemoryBackend
+from dash_statemanager.backends.redis import RedisBackend
+from dash_statemanager.backends.shared import SharedBodies
+from dash_statemanager.backends.wrapper import Wrapper
+from tests.servers import redis as redis_servers
+
+KEYS = ["app/s.1/store/a", "app/s.1/store/b", "app/s.1/store/c"]
+MB = 1 << 20
+
+
+class Far(Wrapper):
+    """Notes what is read from a backend."""
+
+    def __init__(self, inner: Backend) -> None:
+        super().__init__(inner)
+        self.read: list[str] = []
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        found = self.inner.get_many(keys)
+        self.read += [key for key, entry in found.items() if entry.payload.nbytes > MB // 2]
+        return found
+
+
+@pytest.fixture
+def far() -> Far:
+    return Far(MemoryBackend())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "tier"
+
+
+def worker(far: Far, folder: Path, max_bytes: int = 100 * MB) -> SharedBodies:
+    """What another process of the machine has."""
+    return SharedBodies(LocalTier(far, LocalFiles(folder, max_bytes)), lambda: b"key")
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def data(key: str) -> bytes:
+    return key.encode() * (MB // len(key)) + bytes(64)
+
+
+def body(backend: Backend, key: str) -> memoryview:
+    entry = backend.get(key)
+    assert entry is not None
+    return memoryview(entry.payload.parts()[-1])
+
+
+def write_all(backend: Backend) -> None:
+    for key in KEYS:
+        backend.put(key, BytesPayload(data(key)))
+
+
+def test_what_one_worker_fetched_the_others_map_without_asking(far, folder):
+    write_all(worker(far, folder))
+    first, second = worker(far, folder), worker(far, folder)
+
+    assert body(first, KEYS[0]) == data(KEYS[0])[64:]
+    assert len(far.read) == 1
+    mapped = body(second, KEYS[0])
+
+    assert mapped == data(KEYS[0])[64:]
+    assert isinstance(mapped.obj, mmap)
+    assert len(far.read) == 1
+
+
+def test_only_bodies_are_kept_and_nobody_else_may_read_them(far, folder):
+    backend = worker(far, folder)
+    write_all(backend)
+    backend.put("app/s.1/store/head", BytesPayload(b"small"))
+    backend.get_many([*KEYS, "app/s.1/store/head"])
+
+    assert {path.stat().st_size for path in files(folder)} == {len(data(key)) - 64 for key in KEYS}
+    assert {path.stat().st_mode & 0o777 for path in files(folder)} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())} == {0o700}
+
+
+def test_what_was_not_read_for_longest_goes_first_and_stays_whole_for_who_reads_it(far, folder):
+    backend = worker(far, folder, max_bytes=2 * MB + MB // 2)
+    write_all(backend)
+    first = body(backend, KEYS[0])
+    body(backend, KEYS[1])
+    for path in files(folder):
+        os.utime(path, (time.time() - 100,) * 2)
+    body(backend, KEYS[0])
+
+    body(backend, KEYS[2])
+    del far.read[:]
+
+    assert len(files(folder)) == 2
+    assert first == data(KEYS[0])[64:]
+    assert body(backend, KEYS[0]) == first
+    assert not far.read
+    assert body(backend, KEYS[1]) == data(KEYS[1])[64:]
+    assert far.read
+
+
+def test_a_worker_that_died_while_it_wrote_does_no_harm(far, folder):
+    backend = worker(far, folder)
+    write_all(backend)
+    body(backend, KEYS[0])
+    (unfinished,) = [files(folder)[0].with_name(name) for name in ("0123.tmp",)]
+    unfinished.write_bytes(b"half")
+
+    assert body(worker(far, folder), KEYS[1]) == data(KEYS[1])[64:]
+    assert unfinished.exists()
+    os.utime(unfinished, (time.time() - OLD - 1,) * 2)
+    body(backend, KEYS[2])
+
+    assert not unfinished.exists()
+
+
+def test_those_who_fetch_the_same_at_the_same_time_end_with_one_file(far, folder):
+    write_all(worker(far, folder))
+    with ThreadPoolExecutor(8) as pool:
+        bodies = list(pool.map(lambda _: body(worker(far, folder), KEYS[0]), range(8)))
+
+    assert all(found == data(KEYS[0])[64:] for found in bodies)
+    assert len(files(folder)) == 1
+
+
+def test_what_an_earlier_run_of_the_machine_left_is_not_trusted(far, folder):
+    backend = SharedBodies(LocalTier(far, LocalFiles(folder, 100 * MB, "before")), lambda: b"key")
+    write_all(backend)
+    body(backend, KEYS[0])
+    (left,) = files(folder)
+    left.write_bytes(b"half")
+
+    assert body(worker(far, folder), KEYS[0]) == data(KEYS[0])[64:]
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("trouble", ["a file is there", "another user's folder", "no room"])
+def test_without_a_usable_folder_values_come_from_the_backend(far, folder, trouble, caplog, monkeypatch):
+    if trouble == "a file is there":
+        folder.write_bytes(b"")
+    elif trouble == "another user's folder":
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+    backend = worker(far, folder, max_bytes=MB // 2 if trouble == "no room" else 100 * MB)
+    write_all(backend)
+
+    assert body(backend, KEYS[0]) == data(KEYS[0])[64:]
+    assert body(backend, KEYS[0]) == data(KEYS[0])[64:]
+    assert len(far.read) == 2
+    assert [record.levelname for record in caplog.records] == ([] if trouble == "no room" else ["WARNING"])
+
+
+def test_what_comes_from_a_server_is_received_into_its_file(tmp_path, folder):
+    tier = LocalTier(
+        RedisBackend(redis_servers.url(), prefix=f"{redis_servers.PREFIX}{tmp_path}:"), LocalFiles(folder, 100 * MB)
+    )
+    backend, large = SharedBodies(tier, lambda: b"key"), os.urandom(20 * MB)
+    backend.put(KEYS[0], BytesPayload(large))
+    received: list[memoryview] = []
+    tier.inner.room = lambda nbytes: received.append(tier._files.room(nbytes)) or received[-1]
+
+    first = body(backend, KEYS[0])
+
+    assert first == large[64:] == received[0]
+    (kept,) = files(folder)
+    with kept.open("r+b") as file:
+        file.write(b"seen by all")
+    assert bytes(first[:11]) == bytes(received[0][:11]) == b"seen by all"
+    backend.close()
+
+
+def test_what_was_received_for_nothing_leaves_no_file(folder):
+    tier = LocalFiles(folder, 100 * MB)
+    tier.room(MB)[:4] = b"half"
+    assert files(folder) == []
+    assert bytes(tier.room(5 * MB)[:4]) == bytes(4)
+    assert len(tier.room(200 * MB)) == 200 * MB
