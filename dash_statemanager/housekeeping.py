@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .backends.base import ABSENT, Backend, BytesPayload
+from .backends.closing import Closing
 from .backends.wrapper import purger
 from .errors import BackendError, Conflict
 from .heads import Head
@@ -97,12 +98,11 @@ class Pruner:
         self._backend, self._locks, self._interval, self._clock = backend, locks, interval, clock
         self._sweep = sweep
         self._due = clock() + interval
-        self._closed = threading.Event()
+        self._closing = Closing(backend.close)
 
     def close(self) -> None:
         """Lets a prune that is under way close the backend when it is done, which it opens again."""
-        self._closed.set()
-        self._closed = threading.Event()
+        self._closing.tell()
 
     def prune(self) -> int:
         """Removes what has expired and orphans, at once; returns how many."""
@@ -113,19 +113,16 @@ class Pruner:
         """Starts a prune in the background if the interval is over; one worker does it for all, each for itself."""
         if self._clock() >= self._due:
             self._due = self._clock() + self._interval
-            arguments = (self._closed,)
-            name = "dash-statemanager-prune"
-            threading.Thread(target=self._prune_with_lease, args=arguments, name=name, daemon=True).start()
+            work = self._closing.background(self._prune_with_lease)
+            threading.Thread(target=work, name="dash-statemanager-prune", daemon=True).start()
 
-    def _prune_with_lease(self, closed: threading.Event) -> None:
+    def _prune_with_lease(self, _: threading.Event) -> None:
         self._sweep()
         try:
             if self._locks.try_lease("prune", self._interval):
                 self._purge()
         except BackendError as exc:
             logger.warning("pruning failed and will be tried again: %s", exc)
-        if closed.is_set():
-            self._backend.close()
 
     def _purge(self) -> int:
         purges = purger(self._backend)

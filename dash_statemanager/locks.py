@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from hashlib import blake2b
 
 from .backends.base import ABSENT, Backend, BytesPayload, Entry, Put
+from .backends.closing import Closing
 from .errors import BackendBusy, BackendError, Conflict, LockLost, LockTimeout
 
 logger = logging.getLogger("dash_statemanager")
@@ -46,6 +47,11 @@ class Locks:
 
     def __init__(self, backend: Callable[[], Backend], namespace: str) -> None:
         self._backend, self._namespace = backend, namespace
+        self._closing = Closing(lambda: backend().close())
+
+    def close(self) -> None:
+        """Lets go of locks that could not be freed: their leases end by themselves."""
+        self._closing.tell()
 
     def try_lease(self, name: str, ttl: float) -> bool:
         """Takes a lease that ends by itself after `ttl` seconds; False where another has it."""
@@ -127,7 +133,7 @@ class Lock:
                 self._lose()
             except BackendError as exc:
                 logger.warning("a lock could not be freed, which will be tried again: %s", exc)
-                _start(self._free_later)
+                _start(self._locks._closing.background(self._free_later))
 
     def enter(self) -> None:
         """Makes what the current context writes depend on the lock."""
@@ -152,17 +158,18 @@ class Lock:
         except BackendBusy:  # with whoever has it
             return None
         except BackendError:  # nobody knows whether it was taken before the answer was lost
-            _start(self._free_later)
+            _start(self._locks._closing.background(self._free_later))
             raise
 
     def _free(self, etag: str) -> None:
         self._backend.put(self.key, BytesPayload(b""), 0, expect=etag)
 
-    def _free_later(self) -> None:
+    def _free_later(self, closed: threading.Event) -> None:
         """Tries to free the lock until its lease must be over; so nobody waits for a holder that never was."""
         deadline, looks = time.monotonic() + self._lease, 0
         while looks < LOOKS and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+            if closed.wait(PAUSE):
+                return
             try:
                 entry = self._backend.get(self.key)
                 looks += 1

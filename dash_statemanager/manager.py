@@ -313,4 +313,5 @@ class StateManager:
         if "versions" in self.__dict__:
             self.versions.toucher.close()
         self._pruner.close()
+        self.locks.close()
         self.backend.close()

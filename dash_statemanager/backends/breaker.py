@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..errors import BackendBusy, BackendError, BackendUnavailable
+from ..errors import BackendBusy, BackendUnavailable
 from .base import ANY, Backend, Entry, Expect, Listing, Payload, Put, Range, Ranges
+from .closing import Closing
 from .forks import tell_child
 from .wrapper import Wrapper
 
@@ -30,7 +31,6 @@ class Breaker(Wrapper):
     """
 
     _away: _Away | None
-    _closed: threading.Event
 
     def __init__(self, inner: Backend) -> None:
         super().__init__(inner)
@@ -94,8 +94,8 @@ class Breaker(Wrapper):
             return self.inner.stats()
 
     def close(self) -> None:
-        self._closed.set()
-        self._begin()
+        self._closing.tell()
+        self._away = None
         self.inner.close()
 
     def check(self) -> None:
@@ -112,8 +112,8 @@ class Breaker(Wrapper):
                 return
             away = self._away = _Away(cause)
         log.warning("the backend is away, what needs it fails at once until it is back: %s", cause)
-        arguments = away, self._closed
-        threading.Thread(target=self._look, args=arguments, name="dash-statemanager-breaker", daemon=True).start()
+        look = self._closing.background(lambda closed: self._look(away, closed))
+        threading.Thread(target=look, name="dash-statemanager-breaker", daemon=True).start()
 
     def _look(self, away: _Away, closed: threading.Event) -> None:
         pause = PAUSES[0]
@@ -124,10 +124,8 @@ class Breaker(Wrapper):
             except BackendUnavailable:
                 closed.wait(pause)
                 pause = min(pause * 2, PAUSES[1])
-            except BackendError:
-                break  # it answers: what is wrong now has an error of its own
-        if closed.is_set():
-            self.inner.close()  # a look that was under way may have opened it again
+            except Exception:
+                break  # what is wrong now has an error of its own, which requests will see
         if self._away is away:
             self._away = None
             log.warning("the backend is back after %.1f s", time.monotonic() - away.since)
@@ -135,7 +133,7 @@ class Breaker(Wrapper):
     def _begin(self) -> None:
         self._away = None
         self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._closing = Closing(self.inner.close)
 
 
 class _Away:

@@ -102,11 +102,12 @@ def test_other_errors_leave_it_closed(line, breaker, error):
     assert (line.asked, line.pinged) == (3, 0)
 
 
-def test_a_backend_that_answers_with_another_error_is_back(line, breaker):
+@pytest.mark.parametrize("error", [BackendFull("no room"), RuntimeError("what no backend should raise")])
+def test_a_backend_that_answers_with_another_error_is_back(line, breaker, error):
     line.error = BackendUnavailable("the line is cut")
     with pytest.raises(BackendUnavailable):
         breaker.get("a")
-    line.error = BackendFull("no room")
+    line.error = error
     wait_until(lambda: line.pinged and "entries" in breaker.stats(), 5)
 
 

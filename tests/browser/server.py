@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import requests
 from dash.testing.wait import until
+
+from tests.servers.base import free_port
 
 APPS = Path(__file__).parent / "apps"
 
@@ -65,11 +66,3 @@ def serving(script: Path, log: Path, **environment: str) -> Iterator[Server]:
         yield server
     finally:
         server.kill()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

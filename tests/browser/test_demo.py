@@ -6,7 +6,6 @@ import io
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from demo_app import data
+from tests.servers.base import free_port
 
 pytestmark = pytest.mark.browser
 PATIENCE = 60
@@ -37,7 +37,7 @@ class Server:
     """`python -m demo_app` in a process and a working folder of its own; can be stopped and started again."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.folder, self.options, self.port = folder, options, _free_port()
+        self.folder, self.options, self.port = folder, options, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -56,12 +56,6 @@ class Server:
             return urllib.request.urlopen(self.url, timeout=PATIENCE).status == 200
         except urllib.error.URLError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _until(condition: Callable[[], bool], what: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -40,10 +40,12 @@ def delete(backend: Backend) -> None:
 
 
 def lock(backend: Backend) -> None:
-    with Locks(lambda: backend, "out").lock("door", timeout=1, lease=30):
+    locks = LOCKS.setdefault(backend, Locks(lambda: backend, "out"))
+    with locks.lock("door", timeout=1, lease=30):
         pass
 
 
+LOCKS: dict[Backend, Locks] = {}
 OPERATIONS = (read, write, delete, lock)
 Outcome = tuple[BaseException | None, float]
 
@@ -61,12 +63,20 @@ def timed(operation: Callable[[Backend], None], backend: Backend) -> Outcome:
     return None, time.monotonic() - start
 
 
+@pytest.fixture(autouse=True)
+def _closed_locks(connect: Callable[..., Backend]) -> Iterator[None]:
+    """Before the backends are closed, so that nobody opens them again to free a lock."""
+    yield
+    while LOCKS:
+        LOCKS.popitem()[1].close()
+
+
 @pytest.fixture
 def backends(connect: Callable[..., Backend]) -> dict[Callable[[Backend], None], Backend]:
     """One for each operation, all of them warm, with something to lose."""
     opened = {operation: connect() for operation in OPERATIONS}
     for key in ("out/kept", "out/other"):
-        opened[read].put(key, BytesPayload(b"kept"), 600)
+        wait_until(lambda key=key: opened[read].put(key, BytesPayload(b"kept"), 600))
     for backend in opened.values():
         read(backend)
     return opened

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import random
 import selectors
 import signal
 import socket
@@ -17,13 +18,16 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 Address = tuple[str, int]
+PORTS = (12_000, 22_000)
+"""Below those that systems give to connections, also where a Redis Cluster adds 10000."""
 
 
 def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port on which nothing listens, and that the system gives to no connection of anybody's while it is closed."""
+    while True:
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", random.randrange(*PORTS)))
+            return int(found.getsockname()[1])
 
 
 def answers(address: Address) -> bool:

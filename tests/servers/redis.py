@@ -26,8 +26,6 @@ PLAIN: Mapping[str, Any] = {"host": "127.0.0.1", "socket_timeout": 10, "retry": 
 """How the tests' own clients connect; later versions of redis-py repeat what fails, for seconds."""
 SERVICE = "state"
 SLOTS = 16384
-HIGHEST_PORT = 55_000
-"""Nodes of a cluster talk to each other on a port that is higher by 10000."""
 
 
 def executable() -> str:
@@ -183,7 +181,7 @@ class RedisCluster:
         """Starts a node; another one where one of its two ports was taken meanwhile."""
         folder = _new(self._folder / name)
         for is_last in (False, False, True):
-            node = _node(folder, self._patience)
+            node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=int(self._patience * 1000))
             try:
                 node.start()
                 break
@@ -281,14 +279,6 @@ class SentinelGroup:
             state = client.sentinel_masters()[SERVICE]
             replicas = client.sentinel_slaves(SERVICE)
         return state["num-other-sentinels"] == 2 and any(not each["is_disconnected"] for each in replicas)
-
-
-def _node(folder: Path, patience: float) -> RedisServer:
-    """A node of a cluster, whose port leaves room for the other one."""
-    while True:
-        node = RedisServer(folder, cluster_enabled="yes", cluster_node_timeout=int(patience * 1000))
-        if node.port < HIGHEST_PORT:
-            return node
 
 
 def _new(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from dash_statemanager.backends.base import ABSENT, Backend, BytesPayload, Put
+from dash_statemanager.backends.base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Payload, Put
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
-from dash_statemanager.errors import Conflict, LockLost, LockTimeout
+from dash_statemanager.backends.wrapper import Wrapper
+from dash_statemanager.errors import BackendUnavailable, Conflict, LockLost, LockTimeout
 from dash_statemanager.locks import Locks, put_fenced
+from tests.servers.base import wait_until
 
 HOLD = """
 import sys
@@ -37,6 +40,31 @@ for _ in range(25):
 """
 
 
+class Leaving(Wrapper):
+    """A memory backend that can be away, and knows whether something was opened since the last close."""
+
+    is_away = is_open = False
+
+    def __init__(self) -> None:
+        super().__init__(MemoryBackend())
+
+    def get(self, key: str) -> Entry | None:
+        self._use()
+        return self.inner.get(key)
+
+    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
+        self._use()
+        return self.inner.put(key, payload, ttl, expect=expect)
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def _use(self) -> None:
+        if self.is_away:
+            raise BackendUnavailable("away")
+        self.is_open = True
+
+
 @pytest.fixture
 def backend() -> Backend:
     return MemoryBackend()
@@ -55,6 +83,11 @@ def url(tmp_path: Path) -> str:
 def start(script: str, *args: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", script, *args]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
+
+
+def finish() -> None:
+    """Waits until no lock is freed in the background any more."""
+    wait_until(lambda: "dash-statemanager-lock" not in {thread.name for thread in threading.enumerate()}, 10)
 
 
 def is_free(locks: Locks, name: str = "door") -> bool:
@@ -213,6 +246,23 @@ def test_a_conflict_of_something_else_is_not_a_lost_lock(backend: Backend, locks
                 put_fenced(backend, [Put("a", BytesPayload(b"new"), expect=ABSENT)])
         put_fenced(backend, [Put("b", BytesPayload(b"new"))])
     assert backend.get("b") is not None
+
+
+def test_a_lock_that_could_not_be_freed_does_not_open_a_closed_backend_again() -> None:
+    backend = Leaving()
+    locks = Locks(lambda: backend, "test")
+    with locks.lock("door"):
+        backend.is_away = True
+    locks.close()
+    backend.close()
+    backend.is_away = False
+    finish()
+    assert not backend.is_open
+    with locks.lock("window"):
+        backend.is_away = True
+    backend.is_away = False
+    finish()
+    assert is_free(locks, "window")
 
 
 def test_a_lock_is_known_where_it_is_held_and_only_there(locks: Locks) -> None:
