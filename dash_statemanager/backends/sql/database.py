@@ -40,7 +40,7 @@ class Database:
         kind: Any = dialect.url.get_dialect()
         driver = kind.import_dbapi()
         upsert = dialect.upsert(entries)
-        self.statements = Statements(kind(dbapi=driver), upsert)
+        self.statements = Statements(kind(dbapi=driver), upsert, dialect.expire)
         server = dialect.files is None
         self.small = SmallChanges(kind(dbapi=driver), upsert, server=server) if dialect.at_once else None
         self._failures: tuple[type[Exception], ...] = (driver.Error, sa.exc.SQLAlchemyError, OSError)

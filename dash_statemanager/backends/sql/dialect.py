@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from ...errors import BackendError, BackendUnavailable
 from .files import FileStore
+from .statements import Expire
 
 __all__ = ["Dialect", "Limits"]
 
@@ -41,6 +42,8 @@ class Dialect(ABC):
         timeout: Seconds that an operation waits for others before it gives up.
         at_once: Whether a small change can be one statement.
         one_writer: Whether one thread writes at a time; else as many work as there are connections.
+        expire: Makes of a select of `entries` a statement that deletes these, and tells how many they were, when the
+            last of them expired, and the keys of those without a body; None where that takes more than one statement.
     """
 
     files: FileStore | None = None
@@ -48,6 +51,7 @@ class Dialect(ABC):
     timeout: float = 5.0
     at_once = False
     one_writer = False
+    expire: Expire | None = None
 
     def __init__(self, url: sa.URL, limits: Limits) -> None:
         self.url = url

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .database import Database
 from .durability import Settler
@@ -18,6 +18,22 @@ FEW = 64
 """How many entries are purged at once, and half as many where all writers wait for it."""
 STEPS = 4
 """How often that is done before the database is told to tidy up, which costs whoever commits next a little."""
+
+
+class _Gone(NamedTuple):
+    """What a step removed.
+
+    Attributes:
+        number: How many entries.
+        last: When the last of them expired; None where there was none.
+        elsewhere: Keys of those whose payload is not in their row.
+        files: Names of their files.
+    """
+
+    number: int
+    last: float | None
+    elsewhere: Sequence[str]
+    files: Sequence[str | None]
 
 
 class Purger:
@@ -43,7 +59,7 @@ class Purger:
         Returns:
             How many entries and orphans.
         """
-        gone = gently(self._purge_expired)
+        gone = gently(self._expired())
         if self._files is not None:
             gone += self._purge_broken() + self._files.sweep(self._indexed)
             self._settle()
@@ -71,22 +87,37 @@ class Purger:
         """Returns when all that was noted is done."""
         self._settler.finish()
 
-    def _purge_expired(self) -> int:
+    def _expired(self) -> Callable[[], int]:
+        """What removes the next few that have expired, in their order: it does not pass again what it removed."""
         few = FEW // 2 if self._database.dialect.one_writer else FEW
+        since = 0.0
 
-        def work(cursor: Any) -> Sequence[Any]:
-            rows: Sequence[Any] = self._sql.expired.run(cursor, now=self._clock(), few=few).fetchall()
-            for batch in batches(key for key, _, _ in rows):
-                self._sql.delete.run(cursor, batch)
+        def work(cursor: Any) -> _Gone:
+            gone = self._remove_expired(cursor, since=since, now=self._clock(), few=few)
             if self._files is None:
-                for batch in batches(key for key, _, elsewhere in rows if elsewhere):
+                for batch in batches(gone.elsewhere):
                     self._sql.stale_chunks.run(cursor, batch)
-            return rows
+            return gone
 
-        rows = self._database.write(work)
-        self.remove(file for _, file, _ in rows)
-        self._flush_sometimes()
-        return len(rows)
+        def step() -> int:
+            nonlocal since
+            gone = self._database.write(work)
+            self.remove(gone.files)
+            self._flush_sometimes()
+            since = gone.last or since
+            return gone.number
+
+        return step
+
+    def _remove_expired(self, cursor: Any, **params: Any) -> _Gone:
+        if self._sql.expire is not None:
+            [(number, last, elsewhere)] = self._sql.expire.run(cursor, **params).fetchall()
+            return _Gone(number, last, elsewhere or (), ())
+        rows = self._sql.expired.run(cursor, **params).fetchall()
+        for batch in batches(row[0] for row in rows):
+            self._sql.delete.run(cursor, batch)
+        elsewhere = [key for key, is_elsewhere, _, _ in rows if is_elsewhere]
+        return _Gone(len(rows), rows[-1][2] if rows else None, elsewhere, [row[3] for row in rows])
 
     def _purge_broken(self) -> int:
         broken = [row for row in self._unsettled() if row.boot != self._boot_id]

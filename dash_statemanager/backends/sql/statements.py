@@ -34,6 +34,8 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500)
 BATCH = SIZES[-1]
 T = TypeVar("T")
 
+Expire = Callable[[sa.Select[Any]], sa.ClauseElement]
+
 _MYSQL = "mysql", "mariadb"
 
 
@@ -191,9 +193,10 @@ class Statements:
     Args:
         dialect: SQLAlchemy's dialect.
         upsert: The dialect's way to insert or replace.
+        expire: The dialect's way to delete at once what is selected, where it has one.
     """
 
-    def __init__(self, dialect: sa.Dialect, upsert: sa.Insert) -> None:
+    def __init__(self, dialect: sa.Dialect, upsert: sa.Insert, expire: Expire | None) -> None:
         now: Any = sa.bindparam("now", type_=sa.Double)
         limit = sa.literal(BATCH)
         heads = sa.select(*[column for column in _c if column is not _c.body], sa.null().label("body"))
@@ -232,8 +235,12 @@ class Statements:
         )
         self.page = one(heads.where(prefixed, _c.key > sa.bindparam("after"), alive).order_by(_c.key).limit(limit))
         few: Any = sa.bindparam("few", type_=sa.Integer)
-        expired = sa.select(_c.key, _c.file, _c.body.is_(None)).where(_c.expires_at <= now).limit(few)
-        self.expired = one(expired.with_for_update(skip_locked=True))
+        since: Any = sa.bindparam("since", type_=sa.Double)
+        expired = sa.select(_c.key, _c.body.is_(None), _c.expires_at, _c.file)
+        expired = expired.where(_c.expires_at >= since, _c.expires_at <= now).order_by(_c.expires_at).limit(few)
+        expired = expired.with_for_update(skip_locked=True)
+        self.expired = one(expired)
+        self.expire = None if expire is None else one(expire(expired))
         self.unsettled = one(heads.where(_c.boot.is_not(None)))
         self.counts = one(sa.select(*counts).where(alive))
 
