@@ -141,7 +141,7 @@ class ServerStore(dcc.Store):
         """The reference of the initial value: minted once, and again when half its lifetime is over."""
         manager, minted = get_state_manager(), self._minted
         if minted is None or minted.manager is not manager or minted.due < time.time():
-            reference, write = manager.prepare_initial(self._definition, initial)
+            reference, write = manager.exchange.prepare_initial(self._definition, initial)
             due = time.time() + (manager.versions.ttl(self._definition) or math.inf) / 2
             minted = self._minted = _Minted(manager, due, reference, write)
         return minted

@@ -59,13 +59,16 @@ class Exchange:
         return _beside_none(pairs, self._send(self._drafts(pairs)))
 
     def prepare_many(self, writes: Iterable[tuple[StoreDefinition, Any]]) -> tuple[list[Any], Later]:
-        """What `write_many` returns, and what writes the values; where they may travel, they are written already."""
+        """What `write_many` returns, and what writes the values as they are now.
+
+        Where they may travel to the browser, they are written already: only then is it known whether they do.
+        """
         pairs = list(writes)
         sent, write = self._later(self._drafts(pairs))
         return _beside_none(pairs, sent), write
 
     def prepare_initial(self, store: StoreDefinition, value: Any) -> tuple[Any, Later]:
-        """As `prepare_many`, for an initial value: in the app's scope, without a head, by its content."""
+        """As `prepare_many`, for an initial value, which has no head; equal content has an equal reference."""
         sent, write = self._later([Write(store, APP, value, listed=False)])
         return sent[0], write
 
@@ -74,16 +77,16 @@ class Exchange:
         return self._chains.read_many(self._admit(wanted))
 
     def read_at_hand(self, wanted: Wanted) -> tuple[list[Any] | None, Callable[[], list[Any]]]:
-        """The values of references, if they are at hand; and what reads them where they are not."""
+        """As `read_many`, where that takes no time: None, and what reads them, where it may wait for the backend."""
         chains = self._admit(wanted)
         return self._chains.at_hand(chains), partial(self._chains.read_many, chains)
 
     def open_many(self, wanted: Wanted) -> list[Stored[Any] | None]:
-        """Handles of them."""
+        """As `read_many`, but handles: rights are checked now, values are read when they are used."""
         return self._chains.open_many(self._admit(wanted))
 
     def settle(self, reference: Mapping[str, Any], store: StoreDefinition) -> Settlement:
-        """What the patches of a reference come to."""
+        """What the patches of a reference come to, for `write_many`: one link that stands for all of them."""
         return self._chains.settle(self._admit([(reference, store)])[0])
 
     def _admit(self, wanted: Wanted) -> list[Chain]:

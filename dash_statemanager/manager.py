@@ -11,14 +11,13 @@ from typing import Any
 
 from .backends import open_backend
 from .carrier import Carrier
-from .chains import Chains, Settlement
+from .chains import Chains
 from .codecs import Codecs
 from .config import Settings
 from .definitions import Definitions, StoreDefinition
 from .errors import BackendError
 from .exchange import Carries, Exchange, Wanted
 from .gate import Gate
-from .handles import Stored
 from .housekeeping import Pruner, copy_all, holdings, kept_secret
 from .lazy import lazy
 from .locks import Locks
@@ -41,6 +40,7 @@ class StateManager:
     Attributes:
         backend: Where payloads are kept; opens nothing before its first operation.
         locks: Locks across threads and processes.
+        exchange: References for values and values for references; what the binding uses.
     """
 
     def __init__(
@@ -116,13 +116,14 @@ class StateManager:
         return Newest(self.versions, self._chains, self.access, self.locks)
 
     @lazy
-    def _exchange(self) -> Exchange:
+    def exchange(self) -> Exchange:
+        """Mints and resolves what browsers hold."""
         reach, fallback = self.backend.reach, self.settings.fallback
         carries: Carries = "always" if reach == "browser" else "when away" if fallback == "client" else "never"
         parts = self.access, self.gate, self._references, self.versions, self._chains, self._carrier
         return Exchange(*parts, carries, self._prepare)
 
-    # -- references: what the binding uses
+    # -- references
 
     def write_many(self, writes: Iterable[tuple[StoreDefinition, Any]]) -> list[Any]:
         """Writes values, in one round trip where the backend can.
@@ -136,18 +137,7 @@ class StateManager:
             ValueTooLarge: A value is over its limit; nothing was written.
             BackendError: The backend failed.
         """
-        return self._exchange.write_many(writes)
-
-    def prepare_many(self, writes: Iterable[tuple[StoreDefinition, Any]]) -> tuple[list[Any], Callable[[], None]]:
-        """What `write_many` returns, and what writes the values as they are now.
-
-        Where values may travel to the browser, they have been written already: only then is it known whether they do.
-        """
-        return self._exchange.prepare_many(writes)
-
-    def prepare_initial(self, store: StoreDefinition, value: Any) -> tuple[Any, Callable[[], None]]:
-        """As `prepare_many`, for an initial value, which has no head; equal content has an equal reference."""
-        return self._exchange.prepare_initial(store, value)
+        return self.exchange.write_many(writes)
 
     def read_many(self, wanted: Wanted) -> list[Any]:
         """The values of references, each with the store that it arrived at, where that is known.
@@ -155,23 +145,11 @@ class StateManager:
         What the current session may not read, what is forged, and what is gone is None, or the store's initial
         value; it is counted, and logged without the reference.
         """
-        return self._exchange.read_many(wanted)
+        return self.exchange.read_many(wanted)
 
     def read(self, reference: Mapping[str, Any], store: StoreDefinition | None = None) -> Any:
         """As `read_many`, for one reference."""
         return self.read_many([(reference, store)])[0]
-
-    def read_at_hand(self, wanted: Wanted) -> tuple[list[Any] | None, Callable[[], list[Any]]]:
-        """As `read_many`, where that takes no time: None, and what reads them, where it may wait for the backend."""
-        return self._exchange.read_at_hand(wanted)
-
-    def open_many(self, wanted: Wanted) -> list[Stored[Any] | None]:
-        """As `read_many`, but handles: rights are checked now, values are read when they are used."""
-        return self._exchange.open_many(wanted)
-
-    def settle(self, reference: Mapping[str, Any], store: StoreDefinition) -> Settlement:
-        """What the patches of a reference come to, for `write_many`: one link that stands for all of them."""
-        return self._exchange.settle(reference, store)
 
     def _prepare(self, writes: Sequence[Write]) -> tuple[list[str], Callable[[], None]]:
         names, write = self.versions.prepare(writes)

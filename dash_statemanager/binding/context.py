@@ -89,7 +89,7 @@ class Conversion:
             return partial(self._read_all, wanted, opened)
         if not wanted:
             return None
-        values, read = get_state_manager().read_at_hand(list(wanted.values()))
+        values, read = get_state_manager().exchange.read_at_hand(list(wanted.values()))
         if values is None:
             return lambda: self._values.update(zip(wanted, read(), strict=True))
         self._values.update(zip(wanted, values, strict=True))
@@ -115,7 +115,7 @@ class Conversion:
     def _read_all(self, wanted: Asked, opened: Asked) -> None:
         manager = get_state_manager()
         self._values.update(zip(wanted, manager.read_many(list(wanted.values())), strict=True))
-        self._values.update(zip(opened, manager.open_many(list(opened.values())), strict=True))
+        self._values.update(zip(opened, manager.exchange.open_many(list(opened.values())), strict=True))
 
     def read_one(self, spec: Spec) -> Any:
         """The value of a property that was asked for while the callback runs."""
@@ -186,7 +186,7 @@ class Conversion:
     def _write(self, writes: Sequence[tuple[StoreDefinition, Any]]) -> list[Any]:
         if not self._later:
             return get_state_manager().write_many(writes)
-        sent, write = get_state_manager().prepare_many(writes)
+        sent, write = get_state_manager().exchange.prepare_many(writes)
         before_response(write)
         return sent
 
@@ -206,7 +206,7 @@ class Conversion:
     def _settlement(self, store: StoreDefinition, value: Any, spec: Spec) -> list[tuple[StoreDefinition, Any]]:
         if not self._long_chain(value, spec):
             return []
-        return [(store, get_state_manager().settle(self._references[prop_id(spec)], store))]
+        return [(store, get_state_manager().exchange.settle(self._references[prop_id(spec)], store))]
 
     def _store(self, spec: Spec) -> StoreDefinition | None:
         if clean_property(spec["property"]) != "data":

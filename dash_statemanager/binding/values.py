@@ -113,7 +113,7 @@ def _read(asked: Mapping[str, Any]) -> Any:
     """The value that was asked for, or the part of it."""
     reference = asked.get("reference")
     wanted = reference if isinstance(reference, dict) else {BASE: reference}
-    (handle,) = get_state_manager().open_many([(wanted, None)])
+    (handle,) = get_state_manager().exchange.open_many([(wanted, None)])
     if handle is None:
         return None
     columns, offset, limit = (asked.get(name) for name in ("columns", "offset", "limit"))

@@ -45,7 +45,7 @@ def use(frame):
 def measured(columns):
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of the memory
     before, start = peak(), time.perf_counter()
-    [handle] = manager.open_many([(reference, store)])
+    [handle] = manager.exchange.open_many([(reference, store)])
     use(handle.columns(columns) if columns else handle.value)
     return time.perf_counter() - start, peak() - before
 

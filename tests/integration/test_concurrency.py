@@ -261,7 +261,7 @@ def test_pruning_removes_what_has_expired(manager_of: Any, clock: Clock) -> None
 
 def test_what_is_gone_reads_as_the_initial_value(manager_of: Any, clock: Clock) -> None:
     manager = manager_of(ttl_default=100)
-    initial, write_initial = manager.prepare_initial(STORE, "initial")
+    initial, write_initial = manager.exchange.prepare_initial(STORE, "initial")
     write_initial()
     store = StoreDefinition("s", initial=initial["__store__"])
     reference = write(manager, "written", store)

@@ -51,7 +51,7 @@ def connect(settings: Callable[..., Settings]) -> Iterator[Connect]:
 @pytest.mark.parametrize("table", [TABLE, INDEXED, pl.from_pandas(TABLE)], ids=["pandas", "indexed", "polars"])
 def test_parts_bring_little_more_than_themselves(connect: Connect, proxy: Proxy, table: Any) -> None:
     [reference] = connect().write_many([(STORE, table)])
-    [handle] = connect().open_many([(reference, STORE)])
+    [handle] = connect().exchange.open_many([(reference, STORE)])
     whole = handle.nbytes
 
     def cost(found: Any, expected: Any) -> float:
@@ -70,13 +70,13 @@ def test_parts_bring_little_more_than_themselves(connect: Connect, proxy: Proxy,
     assert cost(handle.rows(200_000, 100, columns=["city", "kind"]), cities) < 0.02
     assert list(handle.schema) == list(table.columns)
     assert cost(handle.value, table) > 0.9
-    [handle] = connect().open_many([(reference, STORE)])  # the local tier has all of it now
+    [handle] = connect().exchange.open_many([(reference, STORE)])  # the local tier has all of it now
     assert cost(handle.rows(100, 1000), table[100:1100]) < 0.005
 
 
 def test_a_lazy_frame_brings_the_columns_of_its_query(connect: Connect, proxy: Proxy) -> None:
     [reference] = connect().write_many([(STORE, TABLE)])
-    [handle] = connect().open_many([(reference, STORE)])
+    [handle] = connect().exchange.open_many([(reference, STORE)])
     whole, before = handle.nbytes, proxy.answered
 
     assert handle.scan().select(pl.col("number 0").sum()).collect().item() == NUMBERS.sum()
@@ -87,7 +87,7 @@ def test_a_lazy_frame_brings_the_columns_of_its_query(connect: Connect, proxy: P
 def test_a_version_that_went_meanwhile_has_no_parts(connect: Connect) -> None:
     manager = connect()
     [reference] = manager.write_many([(STORE, TABLE)])
-    [handle] = connect().open_many([(reference, STORE)])
+    [handle] = connect().exchange.open_many([(reference, STORE)])
     manager.clear_session()
 
     with pytest.raises(PartError, match="gone"):

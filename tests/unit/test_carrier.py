@@ -53,7 +53,7 @@ def appending(value: Any) -> Operations:
 @pytest.mark.parametrize("value", [{"a": [1, None]}, [], 0, "text", False, {"operations": [1]}])
 def test_json_travels_as_it_is(client, value):
     assert write(client, SALES, value) == value
-    assert client.prepare_initial(SALES, value)[0] == value
+    assert client.exchange.prepare_initial(SALES, value)[0] == value
 
 
 def test_a_frame_travels_with_its_reference(client):
@@ -61,7 +61,7 @@ def test_a_frame_travels_with_its_reference(client):
     assert set(held) == {BASE, CARRIED}
     assert is_reference(held)
     pd.testing.assert_frame_equal(client.read(held, SALES), FRAME)
-    pd.testing.assert_frame_equal(client.open_many([(held, SALES)])[0].columns(["y"]), FRAME[["y"]])
+    pd.testing.assert_frame_equal(client.exchange.open_many([(held, SALES)])[0].columns(["y"]), FRAME[["y"]])
 
 
 def test_python_types_travel_as_what_they_are(client):
@@ -129,7 +129,7 @@ def test_a_sealed_store_takes_no_patch_that_was_made_elsewhere(client):
 def test_a_settlement_travels_too(client):
     base, link = write(client, PYTHON, {"list": [0]}), write(client, PYTHON, appending(1))
     chain = {**base, CHAIN: [link]}
-    settled = write(client, PYTHON, client.settle(chain, PYTHON))
+    settled = write(client, PYTHON, client.exchange.settle(chain, PYTHON))
     assert client.read({**base, CHAIN: [settled]}, PYTHON) == {"list": [0, 1]}
 
 
@@ -180,7 +180,7 @@ def away(make_manager) -> StateManager:
     """A manager whose backend goes away and comes back with `manager.backend.cut`."""
     manager = make_manager(backend="database", fallback="client", secret_key="a secret")
     manager.backend = Line(manager.backend)
-    assert isinstance(manager._exchange, Exchange)
+    assert isinstance(manager.exchange, Exchange)
     return manager
 
 
@@ -190,7 +190,7 @@ def test_while_the_backend_is_away_values_travel_and_read_later_all_the_same(awa
     assert write(away, SALES, {"a": 1}) == {"a": 1}
     meanwhile = write(away, SALES, FRAME)
     assert CARRIED in meanwhile
-    assert CARRIED in away.prepare_initial(SALES, FRAME)[0]
+    assert CARRIED in away.exchange.prepare_initial(SALES, FRAME)[0]
     assert away.read(meanwhile, SALES).equals(FRAME)
     assert away.read(before, SALES).equals(FRAME)  # the process has it
     away.backend.cut = False

@@ -154,7 +154,7 @@ def test_what_is_gone_is_the_initial_value_else_none(make_manager: MakeManager, 
     manager = make_manager(ttl_default=100)
     base, patch = write(manager, {"list": ["old"]}), write(manager, appending(1))
     clock.advance(100)
-    initial, write_initial = manager.prepare_initial(SALES, {"list": ["initial"]})
+    initial, write_initial = manager.exchange.prepare_initial(SALES, {"list": ["initial"]})
     write_initial()
     store = StoreDefinition("sales", initial=initial[BASE])
     assert manager.read(base) is None
@@ -187,7 +187,7 @@ def test_without_a_cache_chains_read_the_same(make_manager: MakeManager) -> None
 def test_a_settled_chain_reads_the_same_in_whatever_order_answers_arrive(manager: StateManager) -> None:
     base = write(manager, {"list": []})
     links = [write(manager, appending(number)) for number in range(SETTLE_AT)]
-    settlement = write(manager, manager.settle(chain(base, *links), SALES))
+    settlement = write(manager, manager.exchange.settle(chain(base, *links), SALES))
     late = write(manager, appending("late"))
     expected = {"list": [*range(SETTLE_AT), "late"]}
     assert manager.read(chain(base, settlement, late)) == expected
@@ -197,15 +197,15 @@ def test_a_settled_chain_reads_the_same_in_whatever_order_answers_arrive(manager
 def test_of_two_settlements_the_one_that_settles_more_counts(manager: StateManager) -> None:
     base = write(manager, {"list": []})
     links = [write(manager, appending(number)) for number in range(4)]
-    fewer = write(manager, manager.settle(chain(base, *links[:3]), SALES))
-    more = write(manager, manager.settle(chain(base, *links), SALES))
+    fewer = write(manager, manager.exchange.settle(chain(base, *links[:3]), SALES))
+    more = write(manager, manager.exchange.settle(chain(base, *links), SALES))
     for settled in ((fewer, more), (more, fewer)):
         assert manager.read(chain(base, *settled)) == {"list": [0, 1, 2, 3]}
 
 
 def test_a_settlement_does_not_count_on_another_base(manager: StateManager) -> None:
     base, other = write(manager, {"list": []}), write(manager, {"list": ["other"]})
-    settlement = write(manager, manager.settle(chain(base, write(manager, appending(1))), SALES))
+    settlement = write(manager, manager.exchange.settle(chain(base, write(manager, appending(1))), SALES))
     assert manager.read(chain(other, settlement)) == {"list": ["other"]}
 
 

@@ -44,7 +44,7 @@ def write(manager: StateManager, value: Any, store: StoreDefinition = SALES) -> 
 
 
 def opened(manager: StateManager, reference: Any, store: StoreDefinition | None = SALES) -> Any:
-    return manager.open_many([(reference, store)])[0]
+    return manager.exchange.open_many([(reference, store)])[0]
 
 
 @pytest.fixture(params=["mapped", "distant", "cached", "memory"])
@@ -165,7 +165,7 @@ def test_rights_are_those_of_the_moment_at_which_the_handle_was_made(manager: St
 
 
 def test_where_the_version_is_gone_the_initial_value_stands_in(manager: StateManager, clock: Any) -> None:
-    initial, write_initial = manager.prepare_initial(StoreDefinition("sales", ttl=1e9), FRAME.head(2))
+    initial, write_initial = manager.exchange.prepare_initial(StoreDefinition("sales", ttl=1e9), FRAME.head(2))
     write_initial()
     store = StoreDefinition("sales", initial=initial["__store__"], ttl=5)
     reference = write(manager, FRAME, store)

@@ -185,12 +185,12 @@ def test_who_has_no_session_gets_one_by_rotation(manager: StateManager) -> None:
 
 def test_equal_initial_values_have_equal_references_in_all_workers(make_manager: MakeManager) -> None:
     here, there = (make_manager(backend="database") for _ in range(2))
-    first, again = (worker.prepare_initial(SALES, {"a": 1})[0] for worker in (here, there))
-    assert first == again != here.prepare_initial(SALES, {"a": 2})[0]
+    first, again = (worker.exchange.prepare_initial(SALES, {"a": 1})[0] for worker in (here, there))
+    assert first == again != here.exchange.prepare_initial(SALES, {"a": 2})[0]
 
 
 def test_initial_values_are_read_by_all_and_are_in_no_head(manager: StateManager) -> None:
-    reference, write_initial = manager.prepare_initial(SALES, {"a": 1})
+    reference, write_initial = manager.exchange.prepare_initial(SALES, {"a": 1})
     assert manager.read(reference) is None
     write_initial()
     with ensure_session_context("you"):

@@ -208,7 +208,7 @@ def test_another_failure_is_told_once(room: Room, caplog: pytest.LogCaptureFixtu
 
 def test_closing_a_manager_touches_what_was_read(make_manager: Any, clock: Any) -> None:
     manager = make_manager(backend="database", ttl_default=100, secret_key="k")
-    initial, write_initial = manager.prepare_initial(manager.definitions.by_name("sales"), 1)
+    initial, write_initial = manager.exchange.prepare_initial(manager.definitions.by_name("sales"), 1)
     write_initial()
     clock.advance(50)
     assert manager.read(initial) == 1
