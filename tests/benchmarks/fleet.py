@@ -18,7 +18,7 @@ from .values import Size
 ROOT = Path(__file__).parents[2]
 GUNICORN = (
     *("--workers", "1", "--worker-class", "gthread", "--threads", "4"),
-    *("--keep-alive", "600", "--timeout", "600", "--log-level", "warning"),
+    *("--keep-alive", "3600", "--timeout", "3600", "--log-level", "warning"),
 )
 
 
