@@ -133,7 +133,7 @@ class Lock:
                 self._lose()
             except BackendError as exc:
                 logger.warning("a lock could not be freed, which will be tried again: %s", exc)
-                _start(self._locks._closing.background(self._free_later))
+                self._free_in_background()
 
     def enter(self) -> None:
         """Makes what the current context writes depend on the lock."""
@@ -158,11 +158,14 @@ class Lock:
         except BackendBusy:  # with whoever has it
             return None
         except BackendError:  # nobody knows whether it was taken before the answer was lost
-            _start(self._locks._closing.background(self._free_later))
+            self._free_in_background()
             raise
 
     def _free(self, etag: str) -> None:
         self._backend.put(self.key, BytesPayload(b""), 0, expect=etag)
+
+    def _free_in_background(self) -> None:
+        _start(self._locks._closing.background(self._free_later))
 
     def _free_later(self, closed: threading.Event) -> None:
         """Tries to free the lock until its lease must be over; so nobody waits for a holder that never was."""

@@ -225,9 +225,10 @@ def _numbered(arrays: list[Any], flip: int = 0) -> Callable[[Any], int]:
 def _arrays(frame: Any) -> Iterable[Any]:
     """The array of each column, without the Series around it, which takes longer to make than all the rest."""
     try:
-        return frame._iter_column_arrays()  # type: ignore[no-any-return]
+        arrays: Iterable[Any] = frame._iter_column_arrays()
     except AttributeError:
-        return (values.array for _, values in frame.items())
+        arrays = (values.array for _, values in frame.items())
+    return arrays
 
 
 def _column(frame: Any, number: int, values: Any, put: Callable[[Any], int], aside: Callable[[Any], int]) -> Spec:

@@ -31,7 +31,8 @@ _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 def _plotly() -> Callable[[Any], Any]:
     from plotly.utils import PlotlyJSONEncoder
 
-    return PlotlyJSONEncoder().default  # type: ignore[no-any-return]
+    default: Callable[[Any], Any] = PlotlyJSONEncoder().default
+    return default
 
 
 def default(value: Any) -> Any:

@@ -64,13 +64,13 @@ def writer_of(kind: type) -> Writer | None:
     from . import classes
 
     names = names_of(kind)
-    exact = _rules(names[0]).WRITERS.get(names[0])
-    if exact is not None:
-        return exact  # type: ignore[no-any-return]
+    writer: Writer | None = _rules(names[0]).WRITERS.get(names[0])
+    if writer is not None:
+        return writer
     for base in names:
         writer = _rules(base).FAMILY_WRITERS.get(base)
         if writer is not None:
-            return writer  # type: ignore[no-any-return]
+            return writer
     return classes.writer_of(kind)
 
 

@@ -12,12 +12,16 @@ small, large = BytesPayload(b"small"), BytesPayload(bytes(300_000))
 
 
 def opened(url: str, prefix: str = "") -> Backend:
-    """A backend on a database, or on Redis."""
-    if not url.startswith("redis"):
-        return SqlBackend(url)
-    from dash_statemanager.backends.redis import RedisBackend
+    """A backend on a database, on Redis, or on the tests' own server of Google Cloud Storage."""
+    if url.startswith("redis"):
+        from dash_statemanager.backends.redis import RedisBackend
 
-    return RedisBackend(url, prefix=prefix)
+        return RedisBackend(url, prefix=prefix)
+    if url.startswith("http"):
+        from dash_statemanager.backends.gcs import GcsBackend
+
+        return GcsBackend("bucket", endpoint=url)
+    return SqlBackend(url)
 
 
 def at_once(number: int, work: Callable[[int], object]) -> list[int]:
@@ -39,6 +43,22 @@ def at_once(number: int, work: Callable[[int], object]) -> list[int]:
     return [os.waitpid(pid, 0)[1] for pid in pids]
 
 
+COUNT = """
+backend = opened(*sys.argv[1:])
+sys.stdin.readline()
+for _ in range(500):
+    while True:
+        entry = backend.get("counter")
+        count = int(bytes(entry.payload.buffer)) if entry else 0
+        try:
+            put = BytesPayload(str(count + 1).encode())
+            backend.put("counter", put, expect=entry.etag if entry else ABSENT)
+            break
+        except Conflict:
+            pass
+print(bytes(backend.get("counter").payload.buffer).decode())
+backend.close()
+"""
 CHILDREN = 20
 FORKS = f"""
 backend = opened(*sys.argv[1:])

@@ -22,6 +22,7 @@ from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
 from dash_statemanager.backends.gcs import GcsBackend, lifecycle_rule
 from dash_statemanager.config import Settings
 from dash_statemanager.errors import BackendError, BackendUnavailable, ConfigError, Conflict
+from tests.backends.programs import COUNT
 from tests.servers.base import Proxy, running, wait_until
 from tests.servers.gcs import BUCKET, GcsServer
 
@@ -239,25 +240,8 @@ def test_many_requests_are_under_way_at_once_but_no_more_than_the_pool_has(serve
 # conditions
 
 
-INCREMENT = """
-from dash_statemanager.backends.gcs import GcsBackend
-
-backend = GcsBackend("bucket", endpoint=sys.argv[1])
-sys.stdin.readline()
-for _ in range(250):
-    while True:
-        entry = backend.get("counter")
-        number = int(bytes(entry.payload.buffer)) if entry else 0
-        try:
-            backend.put("counter", BytesPayload(b"%d" % (number + 1)), expect=entry.etag if entry else ABSENT)
-            break
-        except Conflict:
-            pass
-"""
-
-
 def test_no_increment_of_two_processes_is_lost(server, backend, start):
-    programs = [start(INCREMENT, server.endpoint) for _ in range(2)]
+    programs = [start(COUNT, server.endpoint) for _ in range(2)]
 
     for program in programs:
         program.stdin.write("go\n")
@@ -265,7 +249,7 @@ def test_no_increment_of_two_processes_is_lost(server, backend, start):
     for program in programs:
         assert program.wait(60) == 0, program.stderr.read()
 
-    assert content(backend, "counter") == b"500"
+    assert content(backend, "counter") == b"1000"
 
 
 def test_a_write_whose_answer_is_lost_is_no_conflict_with_itself(server, backend):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.programs import CHILDREN, FORKS
+from tests.backends.programs import CHILDREN, COUNT, FORKS
 from tests.servers import databases, redis
 
 Place = Sequence[str]
@@ -67,24 +67,6 @@ backend.close()
 print((len(os.listdir("/proc/self/fd")), threading.active_count()) == before)
 """
     assert run(code, *place).split() == ["True"] * 3
-
-
-COUNT = """
-backend = opened(*sys.argv[1:])
-sys.stdin.readline()
-for _ in range(500):
-    while True:
-        entry = backend.get("counter")
-        count = int(bytes(entry.payload.buffer)) if entry else 0
-        try:
-            put = BytesPayload(str(count + 1).encode())
-            backend.put("counter", put, expect=entry.etag if entry else ABSENT)
-            break
-        except Conflict:
-            pass
-print(bytes(backend.get("counter").payload.buffer).decode())
-backend.close()
-"""
 
 
 def test_two_processes_count_to_a_thousand(start, place):

@@ -8,9 +8,8 @@ import ssl
 import threading
 from typing import Any
 
-from redis import cluster
+from redis import cluster, exceptions
 from redis.connection import DefaultParser
-from redis.exceptions import ConnectionError, InvalidResponse  # noqa: A004
 
 __all__ = ["Parser", "landing"]
 
@@ -68,7 +67,7 @@ class _Stream(io.RawIOBase):
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
         if not size:
-            raise ConnectionError("Connection closed by server.")
+            raise exceptions.ConnectionError("Connection closed by server.")
         return size
 
 
@@ -110,13 +109,13 @@ class Parser:
     def read_response(self, disable_decoding: bool = False, **_: Any) -> Any:
         """The next reply. An error is returned, not raised, unless it concerns the connection."""
         reply = self._read(self._connected())
-        if isinstance(reply, ConnectionError):
+        if isinstance(reply, exceptions.ConnectionError):
             raise reply
         return reply
 
     def _connected(self) -> io.BufferedReader:
         if self._stream is None:
-            raise ConnectionError("Connection closed by server.")
+            raise exceptions.ConnectionError("Connection closed by server.")
         return self._stream
 
     def _read(self, stream: io.BufferedReader) -> Any:
@@ -132,7 +131,7 @@ class Parser:
             return None if text == b"-1" else [self._read(stream) for _ in range(int(text))]
         if kind == b"-":
             return _errors.parse_error(text.decode(errors="replace"))
-        raise InvalidResponse(f"Protocol Error: {line!r}")
+        raise exceptions.InvalidResponse(f"Protocol Error: {line!r}")
 
     @staticmethod
     def _string(stream: io.BufferedReader, nbytes: int) -> bytes | memoryview | None:

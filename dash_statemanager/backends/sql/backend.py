@@ -18,7 +18,7 @@ from .dialects import dialect_for
 from .files import FileStore, StoredFile
 from .purger import Purger
 from .small import SmallChanges
-from .statements import ByKeys, Row, Statement, batches
+from .statements import ByKeys, Row, batches
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -88,7 +88,7 @@ class SqlBackend(Backend, Purges):
         """The ranges: of a file by a memory map, of a server with a SELECT for 16 of them or 8 MiB."""
         if self._files is not None:
             return super().get_ranges(key, ranges)
-        for *columns, chunk in self._fetch(self._sql.measure, of_key=key):
+        for *columns, chunk in self._database.fetch(self._sql.measure.run, of_key=key):
             row = Row._make(columns)
             if not row.is_live(self._clock(), self._boot_id):
                 continue
@@ -175,7 +175,7 @@ class SqlBackend(Backend, Purges):
 
     def stats(self) -> Mapping[str, object]:
         """Location without credentials, entries, bytes of payload, and how many of them are files."""
-        counts = self._fetch(self._sql.counts, now=self._clock(), boot_id=self._boot_id)
+        counts = self._database.fetch(self._sql.counts.run, now=self._clock(), boot_id=self._boot_id)
         entries, nbytes, files = map(int, counts[0])
         return {"location": self._database.dialect.location, "entries": entries, "bytes": nbytes, "files": files}
 
@@ -185,11 +185,7 @@ class SqlBackend(Backend, Purges):
     def _rows(self, keys: Iterable[str], statement: ByKeys | None = None) -> Iterator[Row]:
         run = (statement or self._sql.get).run
         for batch in batches(dict.fromkeys(keys)):
-            yield from map(Row._make, self._database.read(lambda cursor: run(cursor, batch).fetchall()))  # noqa: B023
-
-    def _fetch(self, statement: Statement, **params: Any) -> Sequence[Any]:
-        rows: Sequence[Any] = self._database.read(lambda cursor: statement.run(cursor, **params).fetchall())
-        return rows
+            yield from map(Row._make, self._database.fetch(run, batch))
 
     def _entry(self, row: Row) -> Entry | None:
         if not row.is_live(self._clock(), self._boot_id):
@@ -270,5 +266,5 @@ class SqlBackend(Backend, Purges):
 
     def _page(self, prefix: str, after: str) -> list[Row]:
         place = {"prefix": prefix, "until": prefix + LAST, "after": after}
-        rows = self._fetch(self._sql.page, **place, now=self._clock(), boot_id=self._boot_id)
+        rows = self._database.fetch(self._sql.page.run, **place, now=self._clock(), boot_id=self._boot_id)
         return [Row._make(row) for row in rows]

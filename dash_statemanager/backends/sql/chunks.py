@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...errors import CorruptPayload
@@ -47,7 +47,7 @@ def read(database: Database, row: Row, room: Callable[[int], memoryview]) -> Buf
     whole = room(row.nbytes)
     filled = number = 0
     while filled < row.nbytes:
-        found = _read_one(database, {"of_key": row.key, "of_etag": row.etag, "at": number})
+        found = database.fetch(database.statements.chunk.run, of_key=row.key, of_etag=row.etag, at=number)
         if not found:
             raise FileNotFoundError(row.key)
         body = found[0][0]
@@ -75,14 +75,8 @@ def read_ranges(database: Database, row: Row, chunk: int | None, ranges: Sequenc
     size = chunk or max(1, row.nbytes)
     found: list[Buffer] = []
     for batch in grouped(cut(ranges, row.nbytes, size), AT_ONCE, database.dialect.chunk):
-        rows = database.read(lambda cursor: statement.run(cursor, row.key, row.etag, batch).fetchall())  # noqa: B023
-        bodies: dict[int, Buffer] = dict(map(tuple, rows))
+        bodies: dict[int, Buffer] = dict(map(tuple, database.fetch(statement.run, row.key, row.etag, batch)))
         if any(len(bodies.get(place) or b"") != piece.nbytes for place, piece in enumerate(batch)):
             raise FileNotFoundError(row.key)
         found += [bodies[place] for place in range(len(batch))]
     return by_range(found, ranges, row.nbytes, size)
-
-
-def _read_one(database: Database, place: Mapping[str, Any]) -> Sequence[Any]:
-    rows: Sequence[Any] = database.read(lambda cursor: database.statements.chunk.run(cursor, **place).fetchall())
-    return rows

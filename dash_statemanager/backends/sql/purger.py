@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from .database import Database
@@ -141,16 +142,15 @@ class Purger:
                 self.remove([self._obsolete.popleft()])
 
     def _unsettled(self) -> list[Row]:
-        run = self._sql.unsettled.run
-        return [Row._make(row) for row in self._database.read(lambda cursor: run(cursor).fetchall())]
+        return [Row._make(row) for row in self._database.fetch(self._sql.unsettled.run)]
 
     def _each(self, statement: Statement, rows: Iterable[Row]) -> None:
         """Runs the statement for rows that are still the same, a batch a transaction."""
         for batch in batches({"same_key": row.key, "same_etag": row.etag} for row in rows):
-            self._database.write(lambda cursor: statement.run_many(cursor, batch))  # noqa: B023
+            self._database.write(partial(statement.run_many, rows=batch))
 
     def _indexed(self, names: Sequence[str]) -> set[str]:
-        return {name for (name,) in self._database.read(lambda cursor: self._sql.files.run(cursor, names).fetchall())}
+        return {name for (name,) in self._database.fetch(self._sql.files.run, names)}
 
     def _reclaim(self) -> bool:
         more = self._database.read(self._database.dialect.reclaim)

@@ -99,13 +99,17 @@ def dash_app(kind: Any = None, **options: Any) -> Any:
     return (kind or Dash)(__name__, **options)
 
 
-def delete(url: str, pattern: str) -> None:
-    """Deletes what a peer left in Redis."""
+@contextmanager
+def tidied(url: str, pattern: str) -> Iterator[Mapping[str, str]]:
+    """The environment of a peer on Redis, which leaves nothing there."""
     from redis import Redis
 
-    with Redis.from_url(url) as client:
-        for name in client.scan_iter(match=pattern):
-            client.delete(name)
+    try:
+        yield {}
+    finally:
+        with Redis.from_url(url) as client:
+            for name in client.scan_iter(match=pattern):
+                client.delete(name)
 
 
 def no_package(module: str, requirement: str) -> str | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .base import KEPT_SECONDS, PREFIX, Peer, Place, dash_app, delete, no_package, no_redis
+from .base import KEPT_SECONDS, PREFIX, Peer, Place, dash_app, no_package, no_redis, tidied
 
 ITEMS = 1_000_000
 """More than is ever written: caches in files delete what is beyond."""
@@ -161,9 +161,5 @@ class ExtensionsRedis(Extensions):
 
         return RedisBackend(host=Redis.from_url(place.redis), key_prefix=PREFIX, default_timeout=KEPT_SECONDS)
 
-    @contextmanager
-    def running(self, place: Place) -> Iterator[Mapping[str, str]]:
-        try:
-            yield {}
-        finally:
-            delete(place.redis, f"{PREFIX}*")
+    def running(self, place: Place) -> AbstractContextManager[Mapping[str, str]]:
+        return tidied(place.redis, f"{PREFIX}*")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .base import NAMESPACE, Peer, Place, dash_app, delete, no_package, no_redis
+from .base import NAMESPACE, Peer, Place, dash_app, no_package, no_redis, tidied
 
 
 class Server(Peer):
@@ -119,12 +119,8 @@ class ServerRedis(Server):
     def missing(self, place: Place) -> str | None:
         return no_redis(place.redis)
 
-    @contextmanager
-    def running(self, place: Place) -> Iterator[Mapping[str, str]]:
-        try:
-            yield {}
-        finally:
-            delete(place.redis, f"*{{{NAMESPACE}/*")
+    def running(self, place: Place) -> AbstractContextManager[Mapping[str, str]]:
+        return tidied(place.redis, f"*{{{NAMESPACE}/*")
 
 
 class ServerFlaskCaching(Server):
