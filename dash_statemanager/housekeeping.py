@@ -47,9 +47,12 @@ def holdings(backend: Backend, prefix: str) -> dict[str, Any]:
         newest version, `versions`, `expires_at` and `modified_at` (Unix seconds) and `reference_bytes`.
     """
     rows = list(backend.scan(prefix))
-    heads = [row for row in rows if row.key.endswith("/head")]
-    entries = backend.get_many(row.key for row in heads)
-    stores = [_describe(Head.load(entry), entry.expires_at) for entry in entries.values()]
+    there = {row.key for row in rows}
+    stores = []
+    for key, entry in backend.get_many(key for key in there if key.endswith("/head")).items():
+        head = Head.load(entry)
+        if head.newest is None or key.removesuffix("head") + head.newest in there:  # else its value has expired
+            stores.append(_describe(head, entry.expires_at))
     return {"bytes": sum(row.nbytes for row in rows), "stores": sorted(stores, key=lambda store: str(store["id"]))}
 
 

@@ -156,8 +156,7 @@ class StateManager:
 
         def write_and_keep_house() -> None:
             if writes:
-                write()
-                self._newest.settle(writes)
+                self._newest.settle(writes, write())
                 self._pruner.prune_if_due()
 
         return names, write_and_keep_house

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from .chains import Chain, Chains
 from .definitions import StoreDefinition
 from .errors import LockTimeout
-from .heads import Head
+from .heads import SETTLE_AT, Head
 from .locks import Locks
 from .reference import Scope
 from .session import Access
 from .versions import Versions, Write, naming
 
-SETTLE_AT = 256
-"""Patches on a newest version after which a new version takes their place."""
 QUEUE_AFTER = 4
 """Failed updates of a store after which who updates it queues up."""
 MAX_UPDATES = 50
@@ -72,37 +70,43 @@ class Newest:
             for attempt in range(MAX_UPDATES):
                 if attempt == QUEUE_AFTER:
                     queue.enter_context(self._locks.lock(f"update/{store.id}", scope=scope))
-                head, expect = self._versions.heads.look_up({key: store.id})[key]
-                value = self._chains.read_many([self._chain(head, scope, store)])[0]
+                found = self._versions.heads.look_up({key: store.id})[key]
+                value = self._chains.read_many([self._chain(found.head, scope, store)])[0]
                 new = function(default if value is None else value)
                 if new is None:
                     raise TypeError(f"the function that updates store {store.id!r} returned None, not the new value")
-                if self._versions.write_onto(Write(store, scope, new), key, head, expect):
+                if self._versions.write_onto(Write(store, scope, new), key, found):
                     return new
                 time.sleep(random.uniform(0, 0.001 * (attempt + 1)))
         raise LockTimeout(f"store {store.id!r} was written by others all the time", "Write it less often")
 
     def exists(self, store: StoreDefinition) -> bool:
         """Whether a store has a value; reads its head, not the value."""
-        return bool(self._versions.heads.read({store: self._head_key(store, self._scope(store))}))
+        scope = self._scope(store)
+        heads = self._versions.heads.read({store: self._head_key(store, scope)})
+        chain = self._chain(heads[store], scope, store) if store in heads else Chain()
+        return bool(chain.links) if chain.base is None else self._versions.exists(chain.base)
 
     def delete(self, store: StoreDefinition) -> bool:
         """Deletes all versions of a store; whether there were any."""
         prefix = self._head_key(store, self._scope(store)).removesuffix("head")
         return self._versions.delete(prefix) > 0
 
-    def settle(self, writes: Sequence[Write]) -> None:
+    def settle(self, writes: Sequence[Write], heads: Mapping[str, Head]) -> None:
         """Where many patches wait on a newest version, writes what they come to as a new one.
 
         Who is faster, another patch or another value, wins: then the next patch settles.
+
+        Args:
+            writes: What was written.
+            heads: Those that writing it had to look at, which are full, by key.
         """
         for write in writes:
-            if write.patch and write.listed:
-                key = self._head_key(write.store, write.scope)
-                head, etag = self._versions.heads.look_up({key: write.store.id})[key]
-                if len(head.patches) >= SETTLE_AT:
-                    value = self._chains.read_many([self._chain(head, write.scope, write.store)])[0]
-                    self._versions.write_onto(Write(write.store, write.scope, value), key, head, etag)
+            key = self._head_key(write.store, write.scope)
+            if write.patch and write.listed and key in heads and len(heads[key].patches) >= SETTLE_AT:
+                found = self._versions.heads.look_up({key: write.store.id})[key]
+                value = self._chains.read_many([self._chain(found.head, write.scope, write.store)])[0]
+                self._versions.write_onto(Write(write.store, write.scope, value), key, found)
 
     def _chain(self, head: Head, scope: Scope, store: StoreDefinition) -> Chain:
         keys = self._versions.keys

@@ -10,11 +10,11 @@ import math
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .backends.base import Backend, Entry, Expect, Payload, Put
+from .backends.base import Backend, Entry, Payload, Put
 from .cache import Cached, ProcessCache
 from .codecs import Codecs
 from .codecs.base import Frozen
@@ -22,7 +22,7 @@ from .codecs.part import Part
 from .config import Settings
 from .definitions import StoreDefinition
 from .errors import Conflict, StateError, ValueTooLarge
-from .heads import Head, Heads
+from .heads import Found, Head, Heads
 from .locks import PLACE as LOCKS
 from .locks import check_held, put_fenced
 from .quota import Quota
@@ -97,13 +97,13 @@ class Versions:
         self._settings, self._backend, self._codecs = settings, backend, codecs
         self._key, self._clock = key, clock
         self.keys = Keys(settings.namespace)
-        self.heads = Heads(lambda: self._backend, clock)
+        self.heads = Heads(lambda: self._backend, clock, settings.max_versions, settings.max_store_bytes)
         self.cache = ProcessCache(settings.cache_bytes, clock)
         self.toucher = Toucher(backend, self.cache, clock)
         self._quota = Quota(backend, settings.max_session_bytes)
 
-    def prepare(self, writes: Sequence[Write]) -> tuple[list[str], Callable[[], None]]:
-        """The names of values, and what writes these, as they are now, with their heads.
+    def prepare(self, writes: Sequence[Write]) -> tuple[list[str], Callable[[], dict[str, Head]]]:
+        """The names of values, and what writes these, as they are now, and returns the heads that it had to look at.
 
         They are written in one round trip where the backend can.
 
@@ -115,27 +115,26 @@ class Versions:
         drafts = [self._draft(write) for write in writes]
         return [draft.name for draft in drafts], partial(self._write, drafts)
 
-    def _write(self, drafts: Sequence[_Draft]) -> None:
+    def _write(self, drafts: Sequence[_Draft]) -> dict[str, Head]:
         self._charge(drafts)
+        if self._extend(drafts):
+            return {}
         for attempt in range(MAX_ATTEMPTS):
             try:
-                self._commit(drafts, self.heads.look_up(self._head_keys(drafts)))
-                return
+                return self._commit(drafts, self.heads.look_up(self._head_keys(drafts)))
             except Conflict:
-                self.heads.forget(self._head_keys(drafts))
                 if attempt == MAX_ATTEMPTS - 1:
                     raise
-                time.sleep(random.uniform(0, 0.001 * min(attempt, 20)))  # at first only the head was old
+                time.sleep(random.uniform(0, 0.001 * min(attempt, 20)))
         raise AssertionError("unreachable")
 
-    def write_onto(self, write: Write, head_key: str, head: Head, expect: Expect) -> bool:
-        """Writes a value, but only if the head is still the one that is given; whether it was."""
+    def write_onto(self, write: Write, head_key: str, found: Found) -> bool:
+        """Writes a value, but only if the head is still the one that was found; whether it was."""
         draft = self._draft(write)
         self._charge([draft])
         try:
-            self._commit([draft], {head_key: (head, expect)})
+            self._commit([draft], {head_key: found})
         except Conflict:
-            self.heads.forget([head_key])
             return False
         return True
 
@@ -159,14 +158,12 @@ class Versions:
         """Deletes all keys with the prefix but those of locks; returns how many there were."""
         check_held()
         keys = [row.key for row in self._backend.scan(prefix) if LOCKS not in row.key]
-        self.heads.forget(keys)
         self.cache.discard(prefix)
         return self._backend.delete(*keys) if keys else 0
 
     def sweep(self) -> None:
         """Lets this process forget what has expired."""
         self.cache.sweep()
-        self.heads.sweep()
 
     def initial_again(self, write: Write, name: str, read: Callable[[Iterable[str]], object]) -> str | None:
         """The token of the store's initial value, if that is what was written: its readers see no change.
@@ -180,6 +177,10 @@ class Versions:
         if token is None or version_in(token) != name:
             return None
         return token if read([self.keys.version(APP, write.store.digest, name)]) else None
+
+    def exists(self, key: str) -> bool:
+        """Whether a version is there, without reading it."""
+        return bool(self._backend.sizes([key]))
 
     def ttl(self, store: StoreDefinition) -> float | None:
         """Lifetime of a store's values in seconds after their last use; None for never ending."""
@@ -221,49 +222,60 @@ class Versions:
 
     def _head_keys(self, drafts: Iterable[_Draft]) -> dict[str, str]:
         return {
-            self.keys.head(draft.write.scope, draft.write.store.digest): draft.write.store.id
+            self._head_key(draft): draft.write.store.id
             for draft in drafts
             if draft.write.listed and draft.write.scope != NOBODY
         }
 
-    def _commit(self, drafts: Sequence[_Draft], expected: Mapping[str, tuple[Head, Expect]]) -> None:
-        heads = {key: head for key, (head, _) in expected.items()}
-        gone: dict[str, int] = {}
-        for draft in drafts:
-            gone.pop(draft.key, None)
-            gone |= self._list(draft, heads)
-        puts = [Put(draft.key, draft.payload, draft.ttl) for draft in drafts]
-        puts += [Put(key, head.dump(), head.ttl, expected[key][1]) for key, head in heads.items()]
-        with naming(drafts[0].write.store.id if drafts else ""):
-            etags = put_fenced(self._backend, puts, delete=[key for key, nbytes in gone.items() if nbytes < APART])
-        self._remember(drafts, heads, etags[len(drafts) :], gone)
+    def _extend(self, drafts: Sequence[_Draft]) -> bool:
+        """Writes values and adds them to heads that were not looked at; False where one is full, or may be."""
+        heads = self._listed(drafts, {key: Head(store) for key, store in self._head_keys(drafts).items()})
+        if not all(self.heads.may_append(key, head) for key, head in heads.items()):
+            return False
+        ttls = self._lifetimes(drafts)
+        try:
+            self._put(drafts, [self.heads.append(key, head, ttls[key]) for key, head in heads.items()])
+        except Conflict:
+            return False
+        return True
+
+    def _commit(self, drafts: Sequence[_Draft], found: Mapping[str, Found]) -> dict[str, Head]:
+        """Writes values and enters them into the heads that were found; returns these."""
+        heads, gone = dict[str, Head](), dict[str, int]()
+        for key, head in self._listed(drafts, {key: each.head for key, each in found.items()}).items():
+            heads[key], names = self.heads.bounded(key, head)
+            gone |= {key.removesuffix("head") + name: head.versions[name] for name in names}
+        ttls = self._lifetimes(drafts)
+        puts = [self.heads.replace(key, head, found[key], ttls[key]) for key, head in heads.items()]
+        self._put(drafts, puts, delete=[key for key, nbytes in gone.items() if nbytes < APART])
+        self.cache.remove(gone)
         if apart := [key for key, nbytes in gone.items() if nbytes >= APART]:
             self._backend.delete(*apart)
+        return heads
 
-    def _list(self, draft: _Draft, heads: dict[str, Head]) -> dict[str, int]:
-        """Enters a draft into its head; returns the keys that it pushes out, with the sizes of their versions."""
-        write = draft.write
-        key = self.keys.head(write.scope, write.store.digest)
-        if key not in heads or not write.listed:
-            return {}
-        before = heads[key]
-        if write.patch:
-            head = before.with_patch(draft.name)
-            heads[key] = head if head.versions else replace(head, ttl=draft.ttl)
-            return {}
-        limits = self._settings.max_versions, self._settings.max_store_bytes
-        details: dict[str, Any] = {"ttl": draft.ttl, "written_at": draft.written_at, "summary": draft.frozen.summary}
-        heads[key], gone = before.with_version(draft.name, draft.payload.nbytes, *limits, **details)
-        sizes = {**before.versions, draft.name: draft.payload.nbytes}
-        return {self.keys.version(write.scope, write.store.digest, name): sizes[name] for name in gone}
+    def _listed(self, drafts: Iterable[_Draft], heads: Mapping[str, Head]) -> dict[str, Head]:
+        """Heads with what is written."""
+        heads = {**heads}
+        for draft in drafts:
+            key = self._head_key(draft)
+            if key in heads and draft.write.patch and draft.write.listed:
+                heads[key] = heads[key].with_patch(draft.name)
+            elif key in heads and draft.write.listed:
+                details = {"written_at": draft.written_at, "summary": draft.frozen.summary}
+                heads[key] = heads[key].with_version(draft.name, draft.payload.nbytes, **details)
+        return heads
 
-    def _remember(
-        self, drafts: Iterable[_Draft], heads: Mapping[str, Head], etags: Sequence[str], gone: Iterable[str]
-    ) -> None:
-        for (key, head), etag in zip(heads.items(), etags, strict=True):
-            self.heads.remember(key, head, etag)
-        self.cache.remove(gone)
-        self.toucher.forget([*heads, *(draft.key for draft in drafts)])
+    def _lifetimes(self, drafts: Iterable[_Draft]) -> dict[str, float | None]:
+        return {self._head_key(draft): draft.ttl for draft in drafts}
+
+    def _head_key(self, draft: _Draft) -> str:
+        return self.keys.head(draft.write.scope, draft.write.store.digest)
+
+    def _put(self, drafts: Sequence[_Draft], heads: Sequence[Put], *, delete: Sequence[str] = ()) -> None:
+        puts = [Put(draft.key, draft.payload, draft.ttl) for draft in drafts]
+        with naming(drafts[0].write.store.id if drafts else ""):
+            put_fenced(self._backend, [*puts, *heads], delete=delete)
+        self.toucher.forget(put.key for put in (*puts, *heads))
         for draft in drafts:
             self.cache.put(draft.key, Cached(draft.frozen, draft.ttl, draft.written_at))
 

@@ -64,7 +64,7 @@ def open_backend(
     if shares and backend.reach == "network" and settings.local_tier_bytes:
         backend = LocalTier(backend, LocalFiles(_tier(settings), settings.local_tier_bytes))
     if leaves and settings.encryption_key:
-        backend = _load(_ENCRYPTED)(backend, settings.encryption_key)
+        backend = _load(_ENCRYPTED)(backend, settings.encryption_key, clock)
     if shares and content_key is not None:
         backend = SharedBodies(backend, content_key, clock)
     return Breaker(backend) if backend.reach == "network" else backend

@@ -5,9 +5,10 @@ A backend knows keys, payloads and clocks. It never knows sessions, stores, code
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, final
 
 from ..errors import BackendError, Conflict
@@ -122,13 +123,64 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class Append:
+    """How a few bytes are added to an entry; where there is none, they are put as they are.
+
+    The entry, which was never put with more than 64 KiB, then lives as long as it would have or as the put says,
+    whichever is longer.
+
+    Attributes:
+        start: So many bytes of the payload are the start of an entry, the others go to its end.
+        renew: Whether the start takes the place of the one that is there; else it is only for a new entry.
+        most: Most bytes that the entry may have; where it would have more, the put is a `Conflict`.
+    """
+
+    start: int
+    renew: bool
+    most: int
+
+
+@dataclass(frozen=True)
 class Put:
-    """One write of a `put_many`; `ttl` in seconds, None for never, 0 for an entry that is over at once."""
+    """One write of a `put_many`.
+
+    Attributes:
+        key: Where; with an `append` no other put of the same `put_many` has it.
+        payload: What.
+        ttl: Lifetime in seconds, None for never, 0 for an entry that is over at once.
+        expect: What must be there.
+        append: Adds to what is there, in place of replacing it; then anything may be expected.
+    """
 
     key: str
     payload: Payload = field(repr=False)
     ttl: float | None = None
     expect: Expect = ANY
+    append: Append | None = None
+
+    def onto(self, there: Entry | None, now: float) -> Put:
+        """An append as a put that replaces what is there, and nothing else.
+
+        Raises:
+            Conflict: The entry would have too many bytes.
+        """
+        if self.append is None:
+            return self
+        if there is None:
+            return replace(self, expect=ABSENT, append=None)
+        new, old = (b"".join(payload.parts()) for payload in (self.payload, there.payload))
+        start = self.append.start
+        whole = (new if self.append.renew else old)[:start] + old[start:] + new[start:]
+        if len(whole) > self.append.most:
+            raise full(self.key)
+        left = math.inf if there.expires_at is None else there.expires_at - now
+        ttl = None if self.ttl is None or math.isinf(left) else max(self.ttl, left)
+        return Put(self.key, BytesPayload(whole), ttl, there.etag)
+
+
+def full(key: str) -> Conflict:
+    """What is raised where an append would make an entry too long."""
+    return Conflict(f"there is no room at the end of {key!r}", "Write it anew with less")
 
 
 def in_memory(nbytes: int) -> memoryview:
@@ -210,15 +262,12 @@ class Backend(ABC):
         """Sizes of the payloads that are there, in bytes by key. None is read where the store can tell without."""
         return {key: entry.payload.nbytes for key, entry in self.get_many(keys).items()}
 
+    @abstractmethod
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """Puts in order, then deletes; returns the etags. One transaction where the store can do it.
 
         Where it can't, the first `Conflict` stops the rest: what comes earlier in `puts` is stored.
         """
-        etags = [self.put(put.key, put.payload, put.ttl, expect=put.expect) for put in puts]
-        if delete:
-            self.delete(*delete)
-        return etags
 
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
         """Makes entries expire so many seconds from now, each key its own, and returns the keys of those that are gone.
@@ -252,6 +301,7 @@ def _cut(views: Sequence[memoryview], first: int, end: int) -> Buffer:
 __all__ = [
     "ABSENT",
     "ANY",
+    "Append",
     "Backend",
     "BackendError",
     "Buffer",
@@ -266,4 +316,5 @@ __all__ = [
     "Put",
     "Range",
     "Ranges",
+    "full",
 ]

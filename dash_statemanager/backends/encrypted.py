@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b, sha256
@@ -13,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..errors import CorruptPayload
+from .appends import Appends
 from .base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, PartsPayload, Payload, Put, Range, Ranges
 from .wrapper import Wrapper
 
@@ -33,14 +35,16 @@ class Encrypted(Wrapper):
     Args:
         inner: The backend that keeps the bytes.
         secrets: The first encrypts, all decrypt.
+        clock: Unix time in seconds.
     """
 
-    def __init__(self, inner: Backend, secrets: Sequence[str]) -> None:
+    def __init__(self, inner: Backend, secrets: Sequence[str], clock: Callable[[], float] = time.time) -> None:
         super().__init__(inner)
         self.range_bytes = 0
         masters = [sha256(f"encryption {secret}".encode()).digest() for secret in secrets]
         self._masters = {blake2b(master, digest_size=KEY_ID).digest(): master for master in masters}
         self._first = next(iter(self._masters))
+        self._appends = Appends(self, self._replace_many, clock)
 
     def get(self, key: str) -> Entry | None:
         entry = self.inner.get(key)
@@ -59,9 +63,8 @@ class Encrypted(Wrapper):
         return self.inner.put(key, self._sealed(key, payload), ttl, expect=expect)
 
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
-        return self.inner.put_many(
-            [replace(put, payload=self._sealed(put.key, put.payload)) for put in puts], delete=delete
-        )
+        """Nothing can be added to what is sealed: an append reads it first, unless this process wrote it last."""
+        return self._appends.put_many(puts, delete)
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         for row in self.inner.scan(prefix):
@@ -70,6 +73,10 @@ class Encrypted(Wrapper):
     def stats(self) -> Mapping[str, object]:
         found: Mapping[str, Any] = self.inner.stats()
         return {**found, "bytes": found["bytes"] - found["entries"] * OVERHEAD} if "bytes" in found else found
+
+    def _replace_many(self, puts: Sequence[Put], *, delete: Sequence[str]) -> list[str]:
+        sealed = [replace(put, payload=self._sealed(put.key, put.payload)) for put in puts]
+        return self.inner.put_many(sealed, delete=delete)
 
     def _sealed(self, key: str, payload: Payload) -> Payload:
         nonce = os.urandom(NONCE)

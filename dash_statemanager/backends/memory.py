@@ -135,6 +135,7 @@ class MemoryBackend(Backend, Purges):
         there = staged.get(put.key) or self._live(put.key, now)
         if put.expect is not ANY and put.expect != (there.etag if there else ABSENT):
             raise Conflict(f"another was faster to write {put.key!r}", "Read it again and repeat")
+        put = put.onto(there, now)
         self._etag += 1
         staged[put.key] = Entry(put.payload, str(self._etag), _expiry(put.ttl, now))
         return str(self._etag)

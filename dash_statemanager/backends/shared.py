@@ -210,9 +210,14 @@ class SharedBodies(Wrapper):
 
     def _is_as_expected(self, puts: Iterable[Put]) -> bool:
         """Whether none of the puts themselves came too late."""
-        conditions = {put.key: put.expect for put in puts if put.expect is not ANY}
-        found = self.inner.get_many(conditions) if conditions else {}
-        return all(expect == (found[key].etag if key in found else ABSENT) for key, expect in conditions.items())
+        conditional = [put for put in puts if put.expect is not ANY or put.append]
+        found = self.inner.get_many(put.key for put in conditional) if conditional else {}
+        etags = {key: entry.etag for key, entry in found.items()}
+        try:
+            expected = [put.onto(found.get(put.key), self._clock()).expect for put in conditional]
+        except Conflict:
+            return False
+        return expected == [etags.get(put.key, ABSENT) for put in conditional]
 
     def _hold(self, stub: Stub, ttl: float | None, joined: list[Stub] | None = None) -> Stub | None:
         """Sees that a body lives as long as an entry that holds it; None where there is no such body.

@@ -97,7 +97,7 @@ class Store:
     def _fill(self) -> None:
         codecs = self.manager.codecs
         payload = codecs.payload(codecs.freeze(VALUE), created=time.time(), ttl=86400.0)
-        head, _ = Head(STORE.id).with_version(NAME, payload.nbytes, 64, 1 << 20, ttl=86400.0, written_at=time.time())
+        head = Head(STORE.id).with_version(NAME, payload.nbytes, written_at=time.time())
         for first in range(0, self._sessions, PUTS // 2):
             some = range(first, min(first + PUTS // 2, self._sessions))
             heads = [Put(self._key(who), head.dump(), 86400.0) for who in some]

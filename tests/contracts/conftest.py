@@ -130,7 +130,11 @@ CASES = [
     Case("sqlite", sqlite),
     Case("postgresql", database(databases.postgresql)),
     Case("mariadb", database(databases.mariadb)),
-    Case("encrypted", lambda folder, clock: Encrypted(sqlite(folder, clock), ["a key for the tests"]), purges=False),
+    Case(
+        "encrypted",
+        lambda folder, clock: Encrypted(sqlite(folder, clock), ["a key for the tests"], clock),
+        purges=False,
+    ),
     Case(
         "shared",
         lambda folder, clock: SharedBodies(sqlite(folder, clock), lambda: b"key", clock),

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dash_statemanager.backends.base import ABSENT, Backend, BytesPayload, Entry, Listing, Put, Ranges
+from dash_statemanager.backends.base import ABSENT, Append, Backend, BytesPayload, Entry, Listing, Put, Ranges
 from dash_statemanager.errors import Conflict
 
 SIZES = [0, 1, 264, 256 << 10, (256 << 10) + 1, 300 << 10, 5_000_000]
@@ -750,3 +750,165 @@ def test_purge_removes_what_expired_and_nothing_else(purger, clock, count):
     assert keys(purger) == ["ever", "stays"]
     assert purger.purge() == 0
     assert content(purger.get("stays")) == bytes(300_000)
+
+
+# append
+
+
+def added(data: bytes, ttl: float | None = None, *, start: int = 1, renew: bool = True, most: int = 1000) -> Put:
+    return Put("log", payload(data), ttl, append=Append(start, renew, most))
+
+
+@pytest.mark.parametrize("renew", [True, False])
+def test_an_append_to_nothing_is_put_as_it_is(backend, clock, renew):
+    [etag] = backend.put_many([added(b"1ab", 60, renew=renew)])
+
+    entry = backend.get("log")
+    assert (content(entry), entry.etag) == (b"1ab", etag)
+    assert entry.expires_at == pytest.approx(clock() + 60)
+
+
+def test_an_append_goes_to_the_end_and_renews_the_start_or_not(backend):
+    first = backend.put("log", payload(b"1ab"))
+    [second] = backend.put_many([added(b"2cd")])
+    [third] = backend.put_many([added(b"3ef", renew=False)])
+
+    entry = backend.get("log")
+    assert (content(entry), entry.etag) == (b"2abcdef", third)
+    assert len({first, second, third}) == 3
+    assert backend.sizes(["log"]) == {"log": 7}
+    assert [row.nbytes for row in backend.scan("log")] == [7]
+
+
+def test_appends_are_of_any_bytes_and_their_start_of_any_length(backend):
+    start, more = os.urandom(320), [os.urandom(24) for _ in range(20)]
+    for data in more:
+        backend.put_many([added(start + data, start=len(start), most=2000)])
+    backend.put_many([added(b"\x00\xff'\\", start=0, most=2000)])
+
+    assert content(backend.get("log")) == start + b"".join(more) + b"\x00\xff'\\"
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "after"), [(60, 600, 600), (600, 60, 600), (None, 60, None), (60, None, None)]
+)
+def test_an_append_prolongs_a_life_and_never_shortens_it(backend, clock, before, given, after):
+    backend.put("log", payload(b"1ab"), before)
+    backend.put_many([added(b"2cd", given)])
+
+    entry = backend.get("log")
+    assert entry.expires_at == (None if after is None else pytest.approx(clock() + after, abs=0.01))
+    clock.advance(599)
+    assert (content(backend.get("log")) == b"2abcd") == (after != 60)
+
+
+def test_an_append_to_what_has_expired_begins_anew(backend, clock):
+    backend.put("log", payload(b"1ab"), 60)
+    clock.advance(61)
+    backend.put_many([added(b"2cd", 60)])
+
+    assert content(backend.get("log")) == b"2cd"
+    assert backend.get("log").expires_at == pytest.approx(clock() + 60)
+
+
+def test_an_append_that_finds_no_room_is_a_conflict_and_changes_nothing(case, backend):
+    etag = backend.put("log", payload(b"1ab"))
+    backend.put("old", payload())
+    backend.put_many([added(b"2cd", most=5)])
+
+    with pytest.raises(Conflict):
+        backend.put_many([Put("value", payload()), added(b"3e", most=5)], delete=["old"])
+
+    assert content(backend.get("log")) == b"2abcd"
+    assert keys(backend) == (["log", "old"] if case.atomic else keys(backend))
+    assert backend.get("old") is not None
+    backend.put_many([added(b"3", most=5)])
+    assert content(backend.get("log")) == b"3abcd"
+    with pytest.raises(Conflict):
+        backend.put("log", payload(b"late"), expect=etag)
+
+
+@pytest.mark.parametrize("size", [2000, 60_000])
+def test_something_large_has_no_room_at_its_end(backend, size):
+    data = os.urandom(size)
+    backend.put("log", payload(data))
+
+    with pytest.raises(Conflict):
+        backend.put_many([added(b"1ab")])
+
+    assert content(backend.get("log")) == data
+
+
+@pytest.mark.parametrize("size", [4, 100_000, 9_000_000])
+def test_an_append_goes_along_with_other_puts_and_deletes(backend, size):
+    etag = backend.put("lease", payload())
+    backend.put("log", payload(b"1ab"))
+    backend.put("old", payload(bytes(size)))
+    data = os.urandom(size)
+
+    puts = [Put("value", payload(data)), Put("lease", payload(b"mine"), expect=etag), added(b"2cd")]
+    etags = backend.put_many(puts, delete=["old"])
+
+    found = backend.get_many(["value", "lease", "log", "old"])
+    assert {key: content(entry) for key, entry in found.items()} == {"value": data, "lease": b"mine", "log": b"2abcd"}
+    assert [found[put.key].etag for put in puts] == etags
+
+
+def test_sixteen_appends_go_along_with_sixteen_values(backend):
+    for round_ in range(3):
+        puts = [Put(f"s/1/{n}/{round_}", payload(b"value")) for n in range(16)]
+        logs = [Put(f"s/1/{n}/log", payload(b"%d%d" % (round_, n % 10)), append=Append(1, True, 9)) for n in range(16)]
+        backend.put_many([*puts, *logs])
+
+    found = backend.get_many(f"s/1/{n}/log" for n in range(16))
+    assert [content(entry) for entry in found.values()] == [b"2" + b"%d" % (n % 10) * 3 for n in range(16)]
+
+
+def test_appends_of_several_shapes_go_together(backend):
+    puts = [Put(key, payload(b"1" + key.encode()), append=Append(1, key == "a", n)) for n, key in enumerate("abc", 20)]
+    for _ in range(2):
+        backend.put_many([*puts, Put("d", payload(b"12345"), append=Append(3, False, 30))])
+
+    found = {key: content(entry) for key, entry in backend.get_many("abcd").items()}
+    assert found == {"a": b"1aa", "b": b"1bb", "c": b"1cc", "d": b"1234545"}
+
+
+def test_no_append_of_ten_threads_is_lost_from_the_first_on(case, backend, tmp_path, clock):
+    backends = [backend, case.make(tmp_path, clock) if case.shared and backend.exact else backend]
+    start = threading.Barrier(10)
+
+    def work(name: int) -> None:
+        start.wait()
+        for number in range(10):
+            data = b"*%d%d" % (name, number)
+            for _ in range(50):
+                try:
+                    backends[name % 2].put_many([Put(f"{name}/{number}", payload()), added(data)])
+                    break
+                except Conflict:  # another was the first of all, which databases can't add to
+                    assert number == 0
+
+    with ThreadPoolExecutor(10) as threads:
+        for result in [threads.submit(work, name) for name in range(10)]:
+            result.result()
+    if backends[1] is not backend:
+        backends[1].close()
+
+    log = content(backend.get("log"))
+    assert sorted(log[at : at + 2] for at in range(1, len(log), 2)) == [b"%02d" % number for number in range(100)]
+
+
+def test_many_who_append_at_once_stay_within_the_bound(backend):
+    def work(_: int) -> bool:
+        try:
+            backend.put_many([added(b"*x", most=21)])
+        except Conflict:
+            return False
+        return True
+
+    backend.put_many([added(b"*")])
+    with ThreadPoolExecutor(8) as threads:
+        done = list(threads.map(work, range(60)))
+
+    assert sum(done) == 20
+    assert content(backend.get("log")) == b"*" + b"x" * 20

@@ -7,7 +7,7 @@ import pytest
 from dash_statemanager.backends.base import BytesPayload
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.errors import ValueTooLarge
-from dash_statemanager.quota import CREDIT, Quota
+from dash_statemanager.quota import SHARE, Quota
 
 LIMIT = 1600
 
@@ -38,6 +38,15 @@ def test_what_was_deleted_gives_room(memory: MemoryBackend) -> None:
 def test_what_other_processes_wrote_is_noticed_within_a_sixteenth_of_the_limit(memory: MemoryBackend) -> None:
     mine, other = Quota(memory, LIMIT), Quota(memory, LIMIT)
     charge_and_put(other, memory, "s/1", LIMIT)
-    mine.charge("s/", LIMIT // CREDIT)
+    mine.charge("s/", LIMIT // SHARE)
+    with pytest.raises(ValueTooLarge):
+        mine.charge("s/", 1)
+
+
+def test_with_room_left_no_process_writes_more_than_a_sixteenth_unseen(memory: MemoryBackend) -> None:
+    mine, other = Quota(memory, LIMIT), Quota(memory, LIMIT)
+    charge_and_put(mine, memory, "s/1", LIMIT // 2)
+    charge_and_put(other, memory, "s/2", LIMIT // 2)
+    mine.charge("s/", LIMIT // SHARE)
     with pytest.raises(ValueTooLarge):
         mine.charge("s/", 1)

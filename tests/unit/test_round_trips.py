@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dash_statemanager.backends.wrapper import Wrapper
 from dash_statemanager.definitions import StoreDefinition
 from dash_statemanager.manager import StateManager
+from dash_statemanager.patches import Operations
 from dash_statemanager.session import Session, Visit, enter_visit
 from tests.unit.conftest import MakeManager
 
@@ -56,32 +58,31 @@ def write(manager: StateManager, *values: tuple[StoreDefinition, Any]) -> list[A
     return manager.write_many(values)
 
 
-def test_a_write_is_one_call_where_the_head_is_known(make: Callable[[], StateManager]) -> None:
+def test_a_write_is_one_call_also_where_workers_take_turns(make: Callable[[], StateManager]) -> None:
+    workers = make(), make(), make()
+    for value in range(16):
+        worker = workers[value % 3]
+        assert calls(worker, partial(write, worker, (SALES, value))) == ["put_many"]
+
+
+def test_a_patch_is_one_call(make: Callable[[], StateManager]) -> None:
+    here, there = make(), make()
+    write(here, (SALES, {"a": 1}))
+    for worker in (here, there, here):
+        assert calls(worker, partial(write, worker, (SALES, Operations([("assign", ["a"], 2)])))) == ["put_many"]
+
+
+def test_one_of_nine_writes_to_a_full_head_makes_room(make: Callable[[], StateManager]) -> None:
     worker = make()
-    assert calls(worker, lambda: write(worker, (SALES, 1))) == ["get_many", "put_many"]
-    assert calls(worker, lambda: write(worker, (SALES, 2))) == ["put_many"]
-
-
-def test_a_write_after_that_of_another_worker_looks_at_the_head_once_more(make: Callable[[], StateManager]) -> None:
-    here, there = make(), make()
-    write(here, (SALES, 1))
-    assert calls(there, lambda: write(there, (SALES, 2))) == ["get_many", "put_many"]
-    assert calls(here, lambda: write(here, (SALES, 3))) == ["put_many", "get_many", "put_many"]
-
-
-def test_where_workers_take_turns_a_look_goes_before_each_write_until_one_worker_has_it_alone(
-    make: Callable[[], StateManager],
-) -> None:
-    here, there = make(), make()
-    for value in (1, 2):
-        write(here, (SALES, value))
-        write(there, (SALES, -value))
-    for value in range(3, 6):
-        assert calls(here, lambda: write(here, (SALES, value))) == ["get_many", "put_many"]  # noqa: B023
-        write(there, (SALES, -value))
-    for value in range(6, 9):
-        assert calls(there, lambda: write(there, (SALES, value))) == ["get_many", "put_many"]  # noqa: B023
-    assert calls(there, lambda: write(there, (SALES, 9))) == ["put_many"]
+    for value in range(64):
+        assert calls(worker, partial(write, worker, (SALES, value))) == ["put_many"]
+    made = [calls(worker, partial(write, worker, (SALES, value))) for value in range(64, 100)]
+    assert made[:10] == [
+        ["put_many", "get_many", "put_many"],
+        *[["put_many"]] * 8,
+        ["put_many", "get_many", "put_many"],
+    ]
+    assert sum(map(len, made)) <= 36 + 2 * 4
 
 
 def test_a_read_of_what_the_process_wrote_or_read_is_no_call(make: Callable[[], StateManager]) -> None:

@@ -130,6 +130,9 @@ class FlaskCachingBackend(Backend):
         alive = there if there and there.alive(self._clock()) else None
         if put.expect is not ANY and put.expect != (alive.etag if alive else ABSENT):
             raise _conflict(put.key)
+        if put.append:
+            put = put.onto(self.get(put.key), self._clock())
+            parts = put.payload.parts()
         if put.ttl is not None and put.ttl < AT_ONCE:
             self._shelf.drop([put.key, *(there.names() if there else ())])
             return secrets.token_hex(8)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import PreconditionFailed
 
 from ...errors import BackendError, BackendUnavailable, ConfigError, Conflict
+from ..appends import Appends
 from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put, Range, Ranges
 from .bucket import Bucket
 from .lifecycle import lifecycle_rule
@@ -64,6 +65,7 @@ class GcsBackend(Backend, Purges):
         self._clock, self._prefix = clock, prefix
         self._expiries: OrderedDict[str, tuple[str, float | None]] = OrderedDict()
         self._rule_is_told = False
+        self._appends = Appends(self, self._replace_many, clock)
 
     @classmethod
     def from_settings(cls, settings: Settings, clock: Callable[[], float] = time.time) -> GcsBackend:
@@ -126,12 +128,8 @@ class GcsBackend(Backend, Purges):
         return etag
 
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
-        """Puts and deletes, several at a time; those with a condition one after the other."""
-        etags: list[str] = []
-        for free, group in groupby(puts, key=lambda put: put.expect is ANY):
-            etags += (self._put_at_once if free else self._put_in_order)(list(group))
-        self._bucket.map(self._bucket.remove, list(dict.fromkeys(delete)))
-        return etags
+        """Puts and deletes, several at a time; those with a condition, which appends have, one after the other."""
+        return self._appends.put_many(puts, delete)
 
     def delete(self, *keys: str) -> int:
         return sum(self._bucket.map(self._delete, list(dict.fromkeys(keys))))
@@ -208,6 +206,13 @@ class GcsBackend(Backend, Purges):
 
     def _put(self, put: Put) -> str:
         return self.put(put.key, put.payload, put.ttl, expect=put.expect)
+
+    def _replace_many(self, puts: Sequence[Put], *, delete: Sequence[str]) -> list[str]:
+        etags: list[str] = []
+        for free, group in groupby(puts, key=lambda put: put.expect is ANY):
+            etags += (self._put_at_once if free else self._put_in_order)(list(group))
+        self._bucket.map(self._bucket.remove, list(dict.fromkeys(delete)))
+        return etags
 
     def _put_in_order(self, puts: Sequence[Put]) -> list[str]:
         return [self._put(put) for put in puts]

@@ -127,11 +127,13 @@ class Upload:
         head = Head(self.etag, None if ttl is None else now + ttl, nbytes, len(pieces))
         self.uploads: dict[str, Buffer] = dict(zip(head.chunk_names(name), pieces, strict=True))
         entry = b"".join((head.pack(), *(() if pieces else views)))
-        if len(entry) > SMALL:
+        if len(entry) > SMALL and not put.append:
             self.uploads[upload_name(name, self.etag)] = entry
             entry = b""
         expect = "" if put.expect is ANY else "-" if put.expect is ABSENT else str(put.expect)
-        self.arguments = expect, self.etag, milliseconds(ttl), len(pieces), entry
+        more = put.append
+        append = f"{more.start} {more.renew:d} {more.most}" if more else ""
+        self.arguments = expect, self.etag, milliseconds(ttl), len(pieces), entry, append
 
 
 def lifetime(ttl: float | None) -> float | None:

@@ -41,9 +41,15 @@ local now = tonumber(ARGV[1])
 local function head(key)
   local text = redis.call('GETRANGE', key, 0, 63)
   if text == '' then return nil end
-  if text:sub(1, 4) ~= 'DSM1' then return { etag = '', live = true, chunks = 0 } end
+  if text:sub(1, 4) ~= 'DSM1' then return { etag = '', live = true, nbytes = 0, chunks = 0 } end
   local over = tonumber(text:sub(23, 40))
-  return { etag = text:sub(6, 21), live = over == 0 or over > now, chunks = tonumber(text:sub(56, 63)) }
+  return {
+    etag = text:sub(6, 21),
+    over = over,
+    live = over == 0 or over > now,
+    nbytes = tonumber(text:sub(42, 54)),
+    chunks = tonumber(text:sub(56, 63)),
+  }
 end
 
 local function upload(key, entry)
@@ -92,15 +98,18 @@ CHANGE = Script(
     + """
 -- KEYS: those of the puts, then those to delete, then the indexes of all these.
 -- ARGV: now; how many to delete; for each put what is expected ('' anything, '-' nothing, else an etag), etag,
--- milliseconds to live ('' for ever), chunks, entry ('' where it was uploaded). Returns how many of those to delete
--- were there, or the negative number of the put that was in conflict. A put that is there already is one whose answer
--- was lost.
+-- milliseconds to live ('' for ever), chunks, entry ('' where it was uploaded), append ('' where it replaces what is
+-- there, else how many of its bytes are the start, whether these replace the start that is there, and the most that may
+-- be there). Returns how many of those to delete were there, or the negative number of the put that was in conflict.
+-- A put that is there already is one whose answer was lost.
 -- What may fail for want of memory comes before all else is written, and then nothing is.
 local puts, there = {}, {}
-for number = 1, (#ARGV - 2) / 5 do
-  local expect, etag, ttl, chunks, entry = unpack(ARGV, number * 5 - 2, number * 5 + 2)
-  puts[number] = { expect = expect, etag = etag, ttl = ttl, chunks = tonumber(chunks), entry = entry, live = true }
-  puts[number].key = KEYS[number]
+for number = 1, (#ARGV - 2) / 6 do
+  local expect, etag, ttl, chunks, entry, append = unpack(ARGV, number * 6 - 3, number * 6 + 2)
+  local put = { expect = expect, etag = etag, ttl = ttl, chunks = tonumber(chunks), entry = entry, live = true }
+  put.key, puts[number] = KEYS[number], put
+  local start, renew, most = append:match('(%d+) (%d) (%d+)')
+  if start then put.append = { start = tonumber(start), renew = renew == '1', most = tonumber(most) } end
 end
 local last = #puts + tonumber(ARGV[2])
 for number = 1, last do there[KEYS[number]] = head(KEYS[number]) end
@@ -138,6 +147,22 @@ local function store(put)
   expire(put.key, put, put.ttl)
 end
 
+local function too_long(put, entry)
+  if not put.append or not entry or not entry.live then return false end
+  return entry.chunks > 0 or entry.nbytes + #put.entry - 64 - put.append.start > put.append.most
+end
+
+local function extend(put, entry)
+  local old, new = redis.call('GETRANGE', put.key, 64, -1), put.entry:sub(65)
+  local start, over = put.append.start, put.entry:sub(23, 40)
+  if put.ttl ~= '' and (entry.over == 0 or entry.over > tonumber(over)) then
+    over = string.format('%018.6f', entry.over)
+    put.ttl = entry.over == 0 and '' or tostring(math.ceil((entry.over - now) * 1000))
+  end
+  local whole = (put.append.renew and new or old):sub(1, start) .. old:sub(start + 1) .. new:sub(start + 1)
+  put.entry = string.format('DSM1 %s %s %013d %08d\\n', put.etag, over, #whole, 0) .. whole
+end
+
 local function is_there(put)
   return there[put.key] and there[put.key].etag == put.etag
 end
@@ -147,7 +172,7 @@ for _, lost in ipairs(puts) do
     for _, put in ipairs(puts) do
       if is_there(put) then
         redis.call('UNLINK', upload(put.key, put))
-        expire(put.key, put, put.ttl)
+        if not put.append then expire(put.key, put, put.ttl) end
       else
         drop(put)
       end
@@ -160,16 +185,18 @@ local staged = {}
 for number, put in ipairs(puts) do
   local entry = staged[put.key] or there[put.key]
   local etag = entry and entry.live and entry.etag or '-'
-  if put.expect ~= '' and put.expect ~= etag then return give_up(-number) end
+  if put.expect ~= '' and put.expect ~= etag or too_long(put, entry) then return give_up(-number) end
   if not is_uploaded(put) then return give_up(redis.error_reply('ERR an upload took too long')) end
   staged[put.key] = put
 end
 
 for _, put in ipairs(puts) do
+  local entry = there[put.key]
+  if put.append and entry and entry.live and entry.etag ~= '' then extend(put, entry) end
   local problem = store(put)
   if problem then return give_up(problem) end
   list(put.key, put.ttl)
-  if there[put.key] then each_chunk('UNLINK', put.key, there[put.key]) end
+  if entry then each_chunk('UNLINK', put.key, entry) end
   there[put.key] = put
 end
 

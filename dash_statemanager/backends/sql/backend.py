@@ -232,10 +232,14 @@ class SqlBackend(Backend, Purges):
         """One transaction. Rows are not read where nothing depends on what is there."""
         keys = dict.fromkeys([*(put.key for put, _ in puts), *delete])
         conditional = any(put.expect is not ANY for put, _ in puts)
-        needed = keys if self._files is not None or conditional or count else ()
+        appends = [put.key for put, _ in puts if put.append]
+        others = [key for key in keys if key not in appends]
+        needed = others if self._files is not None or conditional or count else ()
 
         def work(cursor: Any) -> Change:
             rows = [Row._make(row) for some in batches(needed) for row in self._sql.lock.run(cursor, some).fetchall()]
+            for some in batches(appends):
+                rows += map(Row._make, self._sql.lock_whole.run(cursor, some).fetchall())
             change = Change(rows, self._clock(), self._boot_id)
             for put, body in puts:
                 change.put(put, body)
@@ -249,7 +253,7 @@ class SqlBackend(Backend, Purges):
                 chunks.write(self._database, cursor, change)
             return change
 
-        change = self._database.write(work, twice=not (conditional or count))
+        change = self._database.write(work, twice=not (conditional or count or appends))
         if change.obsolete and self._files is not None:
             self._purger.note(change.obsolete)
         return change

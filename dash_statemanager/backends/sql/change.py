@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import Conflict
-from ..base import ABSENT, ANY, Buffer, Put
+from ..base import ABSENT, ANY, Buffer, BytesPayload, Entry, Put, full
 from .files import StoredFile
 from .statements import Row
 
@@ -78,8 +78,12 @@ class Change:
         return [row for key, row in self._new.items() if key not in self._fresh]
 
     def put(self, put: Put, body: Body) -> None:
-        """Raises `Conflict` where the expectation of the put does not hold."""
+        """Raises `Conflict` where the expectation of the put does not hold, or an append has no room."""
         there = self._live.get(put.key, ABSENT)
+        if put.append:
+            put = put.onto(self._entry(put.key), self._now)
+            whole = b"".join(put.payload.parts())
+            body = Body(len(whole), whole)
         if put.expect is not ANY and put.expect != there:
             raise Conflict(f"another was faster to write {put.key!r}", "Read it again and repeat")
         if put.expect is ABSENT and put.key not in self._old:
@@ -100,6 +104,15 @@ class Change:
         self.deleted += self._live.pop(key, None) is not None
         self._supersede(key)
         self.deletes.append(key)
+
+    def _entry(self, key: str) -> Entry | None:
+        """What an append finds."""
+        row = self._old.get(key)
+        if row is None or key not in self._live:
+            return None
+        if row.body is None:
+            raise full(key)
+        return Entry(BytesPayload(row.body), row.etag, row.expires_at)
 
     def _row(self, put: Put, body: Body, etag: str) -> dict[str, Any]:
         return {

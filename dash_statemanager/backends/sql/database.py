@@ -39,10 +39,9 @@ class Database:
         self.dialect = dialect
         kind: Any = dialect.url.get_dialect()
         driver = kind.import_dbapi()
-        upsert = dialect.upsert(entries)
-        self.statements = Statements(kind(dbapi=driver), upsert, dialect.expire)
+        self.statements = Statements(kind(dbapi=driver), dialect.upsert(entries), dialect.expire)
         server = dialect.files is None
-        self.small = SmallChanges(kind(dbapi=driver), upsert, server=server) if dialect.at_once else None
+        self.small = SmallChanges(kind(dbapi=driver), dialect.upsert, server=server) if dialect.at_once else None
         self._failures: tuple[type[Exception], ...] = (driver.Error, sa.exc.SQLAlchemyError, OSError)
         self._twice: type[Exception] = driver.IntegrityError
         self._engine: sa.Engine | None = None

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from ...errors import BackendError, BackendUnavailable
 from .files import FileStore
-from .statements import Expire
+from .statements import Expire, Values, replaced
 
 __all__ = ["Dialect", "Limits"]
 
@@ -79,8 +79,13 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def upsert(self, table: sa.Table) -> sa.Insert:
-        """An insert of one row that replaces the row with the same primary key."""
+    def upsert(self, table: sa.Table, values: Values = replaced) -> sa.Insert:
+        """An insert of one row that changes the row with the same primary key, if there is one.
+
+        Args:
+            table: The table.
+            values: Gives that row's new values, by column, from the table and the row that was to be inserted.
+        """
 
     @abstractmethod
     def ping(self, connection: Any, deadline: float) -> None:

@@ -19,7 +19,7 @@ from . import server
 from .batch import Batch
 from .dialect import Limits
 from .server import Meaning, ServerDialect
-from .statements import entries
+from .statements import Values, entries, replaced
 
 __all__ = ["MariadbDialect"]
 
@@ -84,11 +84,10 @@ class MariadbDialect(ServerDialect):
     def be_patient(self, connection: Any, seconds: float) -> None:
         connection.driver_connection.patience = seconds
 
-    def upsert(self, table: sa.Table) -> sa.Insert:
+    def upsert(self, table: sa.Table, values: Values = replaced) -> sa.Insert:
         """INSERT ... ON DUPLICATE KEY UPDATE."""
         clause = insert(table)
-        new = {column.name: clause.inserted[column.name] for column in table.c if not column.primary_key}
-        return clause.on_duplicate_key_update(new)
+        return clause.on_duplicate_key_update(values(table, clause.inserted))
 
     def ping(self, connection: Any, deadline: float) -> None:
         """Asks for the mode of the server."""

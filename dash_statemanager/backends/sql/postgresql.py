@@ -16,7 +16,7 @@ from . import server
 from .batch import Batch
 from .dialect import Limits
 from .server import Meaning, ServerDialect
-from .statements import chunks, entries
+from .statements import Values, chunks, entries, replaced
 
 __all__ = ["PostgresqlDialect"]
 
@@ -84,11 +84,10 @@ class PostgresqlDialect(ServerDialect):
     def be_patient(self, connection: Any, seconds: float) -> None:
         connection.driver_connection.patience = seconds
 
-    def upsert(self, table: sa.Table) -> sa.Insert:
+    def upsert(self, table: sa.Table, values: Values = replaced) -> sa.Insert:
         """INSERT ... ON CONFLICT DO UPDATE."""
         clause = insert(table)
-        new = {column.name: clause.excluded[column.name] for column in table.c if not column.primary_key}
-        return clause.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+        return clause.on_conflict_do_update(index_elements=list(table.primary_key), set_=values(table, clause.excluded))
 
     @staticmethod
     def expire(expired: sa.Select[Any]) -> sa.ClauseElement:

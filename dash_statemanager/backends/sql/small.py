@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from functools import lru_cache, partial
 from typing import Any
 
 import sqlalchemy as sa
 
-from ..base import ABSENT, ANY, Buffer, Put
-from .statements import Statement, chunks, entries, is_alive
+from ..base import ABSENT, ANY, Append, Buffer, Put
+from .statements import Statement, Values, chunks, entries, is_alive, replaced
 
 __all__ = ["SmallChanges"]
 
@@ -29,28 +31,39 @@ _TYPES: Mapping[str, Any] = {
 }
 
 
+class _Kind(Enum):
+    """What becomes of a row that is there."""
+
+    REPLACED = "whatever it is"
+    EXPECTED = "replaced if it is what is expected"
+    EXTENDED = "extended if there is room"
+
+
 class SmallChanges:
-    """Statements that put and delete only if all that is expected holds.
+    """Statements that put, append and delete only if all that is expected holds.
 
     Args:
         dialect: SQLAlchemy's dialect.
-        upsert: The dialect's way to insert or replace.
+        upsert: The dialect's way to insert or change.
         server: Whether the database is a server, which deletes in the same statement; else payloads may be files.
     """
 
-    def __init__(self, dialect: sa.Dialect, upsert: sa.Insert, *, server: bool) -> None:
+    def __init__(self, dialect: sa.Dialect, upsert: Callable[[sa.Table, Values], sa.Insert], *, server: bool) -> None:
         self._dialect, self._upsert, self._server = dialect, upsert, server
         self._shaped = lru_cache(64)(self._compile)
 
     def take(self, puts: Sequence[Put], parts: Iterable[Sequence[Buffer]], delete: Sequence[str]) -> bool:
         """Whether such a change can be one statement: what must be absent needs a lock."""
         keys = {put.key for put in puts} | {*delete}
+        sizes = [sum(memoryview(part).nbytes for part in pieces) for pieces in parts]
+        appends = {(put.append, nbytes) for put, nbytes in zip(puts, sizes, strict=True) if put.append}
         return (
             0 < len(puts) <= PUTS
             and len(delete) <= (DELETES if self._server else 0)
             and len(keys) == len(puts) + len(delete)
             and all(put.expect is not ABSENT for put in puts)
-            and all(sum(memoryview(part).nbytes for part in pieces) <= NBYTES for pieces in parts)
+            and all(nbytes <= NBYTES for nbytes in sizes)
+            and len(appends) <= 1
         )
 
     def run(
@@ -67,36 +80,76 @@ class SmallChanges:
         It may be repeated where the answer was lost: what was put is then as expected, too.
         """
         params: dict[str, Any] = {"now": now, "boot_id": boot_id}
+        append = None
         for number, (put, row) in enumerate(zip(puts, rows, strict=True)):
             params |= {f"{name}_{number}": value for name, value in row.items()}
             if put.expect is not ANY:
                 params[f"same_{number}"] = put.expect
+            if put.append:
+                append, params["room"] = put.append, put.append.most + put.append.start - row["nbytes"]
         params |= {f"gone_{number}": key for number, key in enumerate(delete)}
-        statement = self._shaped(tuple(put.expect is not ANY for put in puts), len(delete))
+        statement = self._shaped(tuple(map(_kind, puts)), append and replace(append, most=0), len(delete))
         return int(statement.run(cursor, **params).rowcount) == len(puts)
 
-    def _compile(self, expected: tuple[bool, ...], deletes: int) -> Statement:
-        keys = [_text(f"key_{number}") for number in range(len(expected))]
+    def _compile(self, kinds: tuple[_Kind, ...], append: Append | None, deletes: int) -> Statement:
+        keys = [_text(f"key_{number}") for number in range(len(kinds))]
         gone = [_text(f"gone_{number}") for number in range(deletes)]
         same = [
             (_c.key == key) & _c.etag.in_([_text(f"same_{number}"), _text(f"etag_{number}")])
             for number, key in enumerate(keys)
-            if expected[number]
+            if kinds[number] is _Kind.EXPECTED
         ]
+        extended = [key for key, kind in zip(keys, kinds, strict=True) if kind is _Kind.EXTENDED]
         holds: sa.ColumnElement[bool] = sa.true()
         if same:
-            found = sa.select(_c.key).where(sa.or_(*same), is_alive()).with_for_update()
-            held = found.cte("held") if self._server else found.subquery()  # sqlite3 counts no rows after a WITH
+            held = self._locked(_c.key, sa.or_(*same), "held")
             holds = sa.select(sa.func.count()).select_from(held).scalar_subquery() == len(same)
+        if extended:
+            too_long = _c.body.is_(None) | (_c.nbytes > sa.bindparam("room", type_=sa.Integer))
+            lengths = self._locked(too_long.label("too_long"), _c.key.in_(extended), "lengths")
+            holds &= ~sa.exists().where(lengths.c.too_long)
         if not self._server:
             holds &= ~sa.exists().where(_c.key.in_(keys), _c.file.is_not(None))
-        data = sa.union_all(*map(_row, range(len(expected)))).subquery("data")
-        change = self._upsert.from_select(list(_TYPES), sa.select(data).where(holds))
+        data = sa.union_all(*map(_row, range(len(kinds)))).subquery("data")
+        upsert = self._upsert(entries, partial(_extended, extended, append) if append else replaced)
+        change = upsert.from_select(list(_TYPES), sa.select(data).where(holds))
         if self._server:
             change = change.add_cte(sa.delete(chunks).where(chunks.c.key.in_([*keys, *gone]), holds).cte("stale"))
             if gone:
                 change = change.add_cte(sa.delete(entries).where(_c.key.in_(gone), holds).cte("gone"))
         return Statement(change, self._dialect)
+
+    def _locked(self, what: sa.ColumnElement[Any], which: sa.ColumnElement[bool], name: str) -> Any:
+        """Of entries that are there, as they are when the statement has locked them."""
+        found = sa.select(what).where(which, is_alive()).with_for_update()
+        return found.cte(name) if self._server else found.subquery(name)  # sqlite3 counts no rows after a WITH
+
+
+def _kind(put: Put) -> _Kind:
+    if put.append:
+        return _Kind.EXTENDED
+    return _Kind.REPLACED if put.expect is ANY else _Kind.EXPECTED
+
+
+def _extended(keys: Sequence[Any], append: Append, table: sa.Table, new: Any) -> Mapping[str, Any]:
+    """The values of a row that is there: those of some keys are extended, the others replaced."""
+    start: Any = sa.literal_column(str(append.start))
+    first: Any = sa.literal_column("1")
+    rest: Any = sa.literal_column(str(append.start + 1))
+    body = _part(new.body if append.renew else _c.body, first, start).op("||")(_part(_c.body, rest))
+    body = body.op("||")(_part(new.body, rest))
+    extends = new.key.in_(keys) & is_alive()
+    earlier = new.key.not_in(keys) | (_c.expires_at < new.expires_at)
+    return {
+        **replaced(table, new),
+        "body": sa.case((extends, sa.cast(body, sa.LargeBinary)), else_=new.body),
+        "nbytes": sa.case((extends, _c.nbytes + new.nbytes - start), else_=new.nbytes),
+        "expires_at": sa.case((earlier, new.expires_at), (new.expires_at.is_(None), sa.null()), else_=_c.expires_at),
+    }
+
+
+def _part(body: Any, *where: sa.ColumnElement[Any]) -> Any:
+    return sa.func.substr(body, *where, type_=sa.LargeBinary)
 
 
 def _text(name: str) -> sa.BindParameter[str]:

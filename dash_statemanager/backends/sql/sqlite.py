@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 from ...errors import BackendError, BackendFormatError, BackendFull, BackendUnavailable, ConfigError
 from .dialect import Dialect, Limits
 from .files import FileStore
-from .statements import SCHEMA_VERSION, entries, metadata, schema
+from .statements import SCHEMA_VERSION, Values, entries, metadata, replaced, schema
 
 __all__ = ["SqliteDialect"]
 
@@ -72,11 +72,10 @@ class SqliteDialect(Dialect):
         while not self._prepared(engine, deadline):
             time.sleep(0.01)
 
-    def upsert(self, table: sa.Table) -> sa.Insert:
+    def upsert(self, table: sa.Table, values: Values = replaced) -> sa.Insert:
         """INSERT ... ON CONFLICT DO UPDATE."""
         clause = insert(table)
-        new = {column.name: clause.excluded[column.name] for column in table.c if not column.primary_key}
-        return clause.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+        return clause.on_conflict_do_update(index_elements=list(table.primary_key), set_=values(table, clause.excluded))
 
     def begin(self, connection: Any) -> Any:
         """Takes the write lock at once, so that what is read stays true until the commit."""

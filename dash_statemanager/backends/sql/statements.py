@@ -21,11 +21,13 @@ __all__ = [
     "ByKeys",
     "Row",
     "Statements",
+    "Values",
     "batches",
     "chunks",
     "entries",
     "is_alive",
     "metadata",
+    "replaced",
     "schema",
 ]
 
@@ -35,6 +37,7 @@ BATCH = SIZES[-1]
 T = TypeVar("T")
 
 Expire = Callable[[sa.Select[Any]], sa.ClauseElement]
+Values = Callable[[sa.Table, Any], Mapping[str, Any]]
 
 _MYSQL = "mysql", "mariadb"
 
@@ -73,6 +76,11 @@ _some = _c.expires_at.is_not(None)
 sa.Index(f"{entries.name}_expires_at", _c.expires_at, sqlite_where=_some, postgresql_where=_some)
 for _column in (_c.file, _c.boot):
     sa.Index(f"{entries.name}_{_column.name}", _column, sqlite_where=_column.is_not(None)).ddl_if(dialect="sqlite")
+
+
+def replaced(table: sa.Table, new: Any) -> Mapping[str, Any]:
+    """The values of a row that another takes the place of: for upserts."""
+    return {column.name: new[column.name] for column in table.c if not column.primary_key}
 
 
 class Row(NamedTuple):
@@ -217,6 +225,7 @@ class Statements:
         self.measure = one(measured.where(_c.key == sa.bindparam("of_key")))
         self.slices, self.chunk_slices = Slices(entries, dialect), Slices(chunks, dialect)
         self.lock = ByKeys(lambda keys: heads.where(keys).with_for_update(), dialect)
+        self.lock_whole = ByKeys(lambda keys: sa.select(*_c).where(keys).with_for_update(), dialect)
         self.delete = ByKeys(lambda keys: sa.delete(entries).where(keys), dialect)
         self.files = ByKeys(lambda files: sa.select(_c.file).where(files), dialect, _c.file)
         self.stale_chunks = ByKeys(lambda keys: sa.delete(chunks).where(keys, ~whole), dialect, _k.key)
