@@ -25,8 +25,8 @@ from .errors import CorruptPayload
 from .quota import Credit
 from .reference import text
 
-SPARE = 8
-"""When there are too many versions an eighth of them goes at once: most writes delete nothing."""
+SPARE = 4
+"""When there are too many versions a fourth of them goes at once: most writes need not look, and delete nothing."""
 SETTLE_AT = 256
 """Patches on a newest version after which a new version takes their place."""
 START, STEP = 256, 64

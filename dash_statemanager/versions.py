@@ -57,9 +57,12 @@ class Write:
 
 @dataclass(frozen=True)
 class _Draft:
+    """A write whose value has a name; `head` is the key of the head that is to list it, empty where none is."""
+
     write: Write
     name: str
     key: str
+    head: str
     frozen: Frozen = field(repr=False)
     payload: Payload = field(repr=False)
     ttl: float | None
@@ -121,7 +124,7 @@ class Versions:
             return {}
         for attempt in range(MAX_ATTEMPTS):
             try:
-                return self._commit(drafts, self.heads.look_up(self._head_keys(drafts)))
+                return self._commit(drafts, self.heads.look_up(_heads_of(drafts)))
             except Conflict:
                 if attempt == MAX_ATTEMPTS - 1:
                     raise
@@ -199,7 +202,9 @@ class Versions:
         ttl, now = self.ttl(write.store), self._clock()
         payload = self._codecs.payload(frozen, created=now, ttl=ttl)
         name = self._name(write, frozen)
-        return _Draft(write, name, self._key_of(write, name), frozen, payload, ttl, now)
+        listed = write.listed and write.scope != NOBODY
+        head = self.keys.head(write.scope, write.store.digest) if listed else ""
+        return _Draft(write, name, self._key_of(write, name), head, frozen, payload, ttl, now)
 
     def _charge(self, drafts: Iterable[_Draft]) -> None:
         for draft in drafts:
@@ -220,19 +225,12 @@ class Versions:
             return self.keys.patch(write.scope, name)
         return self.keys.version(write.scope, write.store.digest, name)
 
-    def _head_keys(self, drafts: Iterable[_Draft]) -> dict[str, str]:
-        return {
-            self._head_key(draft): draft.write.store.id
-            for draft in drafts
-            if draft.write.listed and draft.write.scope != NOBODY
-        }
-
     def _extend(self, drafts: Sequence[_Draft]) -> bool:
         """Writes values and adds them to heads that were not looked at; False where one is full, or may be."""
-        heads = self._listed(drafts, {key: Head(store) for key, store in self._head_keys(drafts).items()})
+        heads = self._listed(drafts, {key: Head(store) for key, store in _heads_of(drafts).items()})
         if not all(self.heads.may_append(key, head) for key, head in heads.items()):
             return False
-        ttls = self._lifetimes(drafts)
+        ttls = {draft.head: draft.ttl for draft in drafts}
         try:
             self._put(drafts, [self.heads.append(key, head, ttls[key]) for key, head in heads.items()])
         except Conflict:
@@ -245,7 +243,7 @@ class Versions:
         for key, head in self._listed(drafts, {key: each.head for key, each in found.items()}).items():
             heads[key], names = self.heads.bounded(key, head)
             gone |= {key.removesuffix("head") + name: head.versions[name] for name in names}
-        ttls = self._lifetimes(drafts)
+        ttls = {draft.head: draft.ttl for draft in drafts}
         puts = [self.heads.replace(key, head, found[key], ttls[key]) for key, head in heads.items()]
         self._put(drafts, puts, delete=[key for key, nbytes in gone.items() if nbytes < APART])
         self.cache.remove(gone)
@@ -257,19 +255,13 @@ class Versions:
         """Heads with what is written."""
         heads = {**heads}
         for draft in drafts:
-            key = self._head_key(draft)
-            if key in heads and draft.write.patch and draft.write.listed:
-                heads[key] = heads[key].with_patch(draft.name)
-            elif key in heads and draft.write.listed:
+            head = heads.get(draft.head)
+            if head is not None and draft.write.patch:
+                heads[draft.head] = head.with_patch(draft.name)
+            elif head is not None:
                 details = {"written_at": draft.written_at, "summary": draft.frozen.summary}
-                heads[key] = heads[key].with_version(draft.name, draft.payload.nbytes, **details)
+                heads[draft.head] = head.with_version(draft.name, draft.payload.nbytes, **details)
         return heads
-
-    def _lifetimes(self, drafts: Iterable[_Draft]) -> dict[str, float | None]:
-        return {self._head_key(draft): draft.ttl for draft in drafts}
-
-    def _head_key(self, draft: _Draft) -> str:
-        return self.keys.head(draft.write.scope, draft.write.store.digest)
 
     def _put(self, drafts: Sequence[_Draft], heads: Sequence[Put], *, delete: Sequence[str] = ()) -> None:
         puts = [Put(draft.key, draft.payload, draft.ttl) for draft in drafts]
@@ -288,3 +280,8 @@ class Versions:
         ends = entry.expires_at
         touched = self._clock() if ends is None or opened.ttl is None else ends - opened.ttl
         return Cached(opened.frozen, opened.ttl, touched)
+
+
+def _heads_of(drafts: Iterable[_Draft]) -> dict[str, str]:
+    """Keys of the heads that list what is written, and the ids of their stores."""
+    return {draft.head: draft.write.store.id for draft in drafts if draft.head}

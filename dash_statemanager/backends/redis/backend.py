@@ -117,9 +117,13 @@ class RedisBackend(Backend):
         now = self._clock()
         uploads = [Upload(self._names.name(put.key), put, now) for put in puts]
         there = [self._names.name(key) for key in delete]
-        for place in dict.fromkeys(map(self._servers.place, [*(upload.name for upload in uploads), *there])):
-            mine = [upload for upload in uploads if self._servers.place(upload.name) == place]
-            self._change(place, mine, [name for name in there if self._servers.place(name) == place], now)
+        places: dict[int, tuple[list[Upload], list[str]]] = {}
+        for upload in uploads:
+            places.setdefault(self._servers.place(upload.name), ([], []))[0].append(upload)
+        for name in there:
+            places.setdefault(self._servers.place(name), ([], []))[1].append(name)
+        for place, (mine, gone) in places.items():
+            self._change(place, mine, gone, now)
         return [upload.etag for upload in uploads]
 
     def delete(self, *keys: str) -> int:

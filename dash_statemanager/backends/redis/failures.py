@@ -43,6 +43,9 @@ CLASSES: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+FAILURES = (redis.RedisError, OSError)
+
+
 class Translated:
     """Raises errors of redis-py as ours.
 
@@ -57,7 +60,7 @@ class Translated:
         pass
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
-        if isinstance(exc, redis.RedisError | OSError):
+        if isinstance(exc, FAILURES):
             raise _ours(exc, self._location) from exc
 
 

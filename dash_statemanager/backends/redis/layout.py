@@ -6,8 +6,8 @@ The string starts with a head of 64 bytes that the scripts read, too: `DSM1`, et
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ CHUNK = (8 << 20) - (1 << 10)
 HEAD = 64
 SMALL = 16 << 10
 """Bytes that a script may hold without being slow; more is sent before it."""
-MAGIC = b"DSM1"
+MAGIC = "DSM1"
 FOREVER = 1e10
 """Seconds of a lifetime that counts as endless."""
 _GLOB = re.compile(r"([\\*?\[])")
@@ -81,14 +81,13 @@ class Head(NamedTuple):
 
     def pack(self) -> bytes:
         """The 64 bytes."""
-        until = pack_time(self.expires_at)
-        return f"{MAGIC.decode()} {self.etag} {until} {self.nbytes:013d} {self.chunks:08d}\n".encode()
+        return f"{MAGIC} {self.etag} {pack_time(self.expires_at)} {self.nbytes:013d} {self.chunks:08d}\n".encode()
 
     @classmethod
     def unpack(cls, data: bytes) -> Head | None:
         """The head of an entry, None where the data is no entry."""
         words = bytes(data[:HEAD]).split()
-        if words[:1] != [MAGIC] or len(words) != 5:
+        if words[:1] != [MAGIC.encode()] or len(words) != 5:
             return None
         _, etag, until, nbytes, chunks = words
         return cls(etag.decode(), float(until) or None, int(nbytes), int(chunks))
@@ -119,21 +118,24 @@ class Upload:
     """
 
     def __init__(self, name: str, put: Put, now: float) -> None:
-        self.key, self.name, self.etag = put.key, name, secrets.token_hex(8)
-        views = [view.cast("B") for part in put.payload.parts() if (view := memoryview(part)).nbytes]
-        nbytes = sum(view.nbytes for view in views)
-        pieces = list(split(views, CHUNK)) if nbytes > CHUNK else []
-        ttl = lifetime(put.ttl)
+        self.key, self.name, self.etag = put.key, name, os.urandom(8).hex()
+        self.uploads: dict[str, Buffer] = {}
+        parts = put.payload.parts()
+        nbytes, ttl = sum(memoryview(part).nbytes for part in parts), lifetime(put.ttl)
+        pieces: list[Buffer] = []
+        if nbytes > CHUNK:
+            pieces += split([view.cast("B") for part in parts if (view := memoryview(part)).nbytes], CHUNK)
         head = Head(self.etag, None if ttl is None else now + ttl, nbytes, len(pieces))
-        self.uploads: dict[str, Buffer] = dict(zip(head.chunk_names(name), pieces, strict=True))
-        entry = b"".join((head.pack(), *(() if pieces else views)))
+        entry = b"".join((head.pack(), *(() if pieces else parts)))
+        self.uploads |= zip(head.chunk_names(name), pieces, strict=True)
         if len(entry) > SMALL and not put.append:
             self.uploads[upload_name(name, self.etag)] = entry
             entry = b""
-        expect = "" if put.expect is ANY else "-" if put.expect is ABSENT else str(put.expect)
-        more = put.append
-        append = f"{more.start} {more.renew:d} {more.most}" if more else ""
-        self.arguments = expect, self.etag, milliseconds(ttl), len(pieces), entry, append
+        expect = "*" if put.expect is ANY else "-" if put.expect is ABSENT else put.expect
+        words = f"{self.etag} {len(pieces)} {milliseconds(ttl) or '*'} {expect}"
+        if more := put.append:
+            words += f" {more.start} {more.renew:d} {more.most}"
+        self.arguments = entry, words
 
 
 def lifetime(ttl: float | None) -> float | None:

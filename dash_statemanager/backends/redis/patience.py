@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import socket
+import struct
+import sys
 import threading
 import time
 from typing import Any
@@ -17,6 +19,7 @@ __all__ = ["CONNECTIONS", "SENTINEL_CONNECTIONS", "patience"]
 
 SLICE = 1 << 20
 SHORTEST = 0.001
+_TIMEVAL = struct.Struct("@ll")
 
 
 class _Patience(threading.local):
@@ -86,7 +89,44 @@ class _Socket:
     def _wait(self) -> None:
         if self._most != 0 and patience.is_over:
             raise TimeoutError
-        self._inner.settimeout(patience.left(self._most))
+        self._limit(patience.left(self._most))
+
+    def _limit(self, seconds: float | None) -> None:
+        self._inner.settimeout(seconds)
+
+
+class _SystemSocket(_Socket):
+    """One whose waits the system ends: Python would ask it before each call, and let other threads run each time."""
+
+    def __init__(self, inner: socket.socket, most: float | None) -> None:
+        super().__init__(inner, most)
+        inner.settimeout(None)
+
+    def recv_into(self, buffer: Any, *arguments: int) -> int:
+        if self._most == 0:
+            return self._inner.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+        try:
+            return super().recv_into(buffer, *arguments)
+        except BlockingIOError as exc:
+            raise TimeoutError from exc
+
+    def sendall(self, data: Any) -> None:
+        try:
+            super().sendall(data)
+        except BlockingIOError as exc:
+            raise TimeoutError from exc
+
+    def _limit(self, seconds: float | None) -> None:
+        seconds = seconds or 0  # for ever
+        limit = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._inner.setsockopt(socket.SOL_SOCKET, option, limit)
+
+
+def _patient(inner: socket.socket, most: float | None) -> _Socket:
+    """The socket of a connection; those with encryption or of another scheduler wait in ways of their own."""
+    is_plain = sys.platform == "linux" and type(inner).__module__ == "socket"
+    return (_SystemSocket if is_plain else _Socket)(inner, most)
 
 
 class _Patient:
@@ -101,7 +141,7 @@ class _Patient:
             raise TimeoutError
         self.socket_timeout = self.socket_connect_timeout = patience.left(usual)
         try:
-            return _Socket(super()._connect(), usual)  # type: ignore[misc]
+            return _patient(super()._connect(), usual)  # type: ignore[misc]
         finally:
             self.socket_timeout = usual
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import select
 import ssl
 import threading
+import time
 from typing import Any
 
 from redis import cluster, exceptions
@@ -13,6 +15,8 @@ from redis.connection import DefaultParser
 
 __all__ = ["Parser", "landing"]
 
+FRESH = 1.0
+"""Seconds after a reply in which a connection is not asked whether it still stands: who uses it finds out."""
 _errors = getattr(cluster, "ClusterParser", DefaultParser)
 """Knows the errors of clusters; in later versions every parser does."""
 
@@ -80,6 +84,7 @@ class Parser:
         self._poll: Any = None
         self._source: Any = None
         self._stream: io.BufferedReader | None = None
+        self._heard = -math.inf
 
     def on_connect(self, connection: Any) -> None:
         """Starts to read from a new connection."""
@@ -93,8 +98,10 @@ class Parser:
         self._socket = self._poll = self._source = self._stream = None
 
     def can_read(self, timeout: float) -> bool:
-        """Whether something waits to be read, which in a connection that was idle is none of ours."""
+        """Whether something waits to be read, which in a connection that was idle is none of ours, or its end."""
         stream = self._connected()
+        if time.monotonic() - self._heard < FRESH:
+            return False
         usual = self._socket.gettimeout()
         self._socket.settimeout(timeout)
         self._source.is_quiet = self._poll is not None and not self._poll.poll(timeout * 1000)
@@ -109,6 +116,7 @@ class Parser:
     def read_response(self, disable_decoding: bool = False, **_: Any) -> Any:
         """The next reply. An error is returned, not raised, unless it concerns the connection."""
         reply = self._read(self._connected())
+        self._heard = time.monotonic()
         if isinstance(reply, exceptions.ConnectionError):
             raise reply
         return reply

@@ -4,7 +4,8 @@ Scripts never read the server's clock: an entry has expired when its head says s
 or when Redis has removed it. The chunks of an entry are in its slot, so no script leaves the slot of its keys.
 
 Beside the entries of a scope is its index, a sorted set of the ends of their names by expiry: what a scope holds is
-found without a look at what others hold. It lasts as long as the entry that lasts longest.
+found without a look at what others hold. It lasts as long as the entry that lasts longest. Its seconds are whole ones,
+which Redis finds a place for in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ local function list(key, ttl)
   if rest == '' then return end
   changed[index] = true
   if ttl == '0' then return redis.call('ZREM', index, rest) end
-  redis.call('ZADD', index, ttl == '' and '+inf' or now + ttl / 1000, rest)
+  redis.call('ZADD', index, ttl == '' and '+inf' or math.ceil(now + ttl / 1000), rest)
 end
 
 local function trim_indexes()
@@ -97,19 +98,20 @@ CHANGE = Script(
     _COMMON
     + """
 -- KEYS: those of the puts, then those to delete, then the indexes of all these.
--- ARGV: now; how many to delete; for each put what is expected ('' anything, '-' nothing, else an etag), etag,
--- milliseconds to live ('' for ever), chunks, entry ('' where it was uploaded), append ('' where it replaces what is
--- there, else how many of its bytes are the start, whether these replace the start that is there, and the most that may
--- be there). Returns how many of those to delete were there, or the negative number of the put that was in conflict.
--- A put that is there already is one whose answer was lost.
+-- ARGV: now; how many to delete; for each put two: its entry ('' where it was uploaded), and these words: etag; chunks;
+-- milliseconds to live (* for ever); what is expected (* anything, - nothing, else an etag); and for an append how many
+-- of its bytes are the start, whether these replace the start that is there, and the most that may be there.
+-- Returns how many of those to delete were there, or the negative number of the put that was in conflict. A put that is
+-- there already is one whose answer was lost.
 -- What may fail for want of memory comes before all else is written, and then nothing is.
 local puts, there = {}, {}
-for number = 1, (#ARGV - 2) / 6 do
-  local expect, etag, ttl, chunks, entry, append = unpack(ARGV, number * 6 - 3, number * 6 + 2)
-  local put = { expect = expect, etag = etag, ttl = ttl, chunks = tonumber(chunks), entry = entry, live = true }
-  put.key, puts[number] = KEYS[number], put
-  local start, renew, most = append:match('(%d+) (%d) (%d+)')
-  if start then put.append = { start = tonumber(start), renew = renew == '1', most = tonumber(most) } end
+for number = 1, (#ARGV - 2) / 2 do
+  local words = ARGV[number * 2 + 2]
+  local etag, chunks, ttl, expect, start, renew, most = words:match('(%S+) (%S+) (%S+) (%S+) ?(%S*) ?(%S*) ?(%S*)')
+  local put = { key = KEYS[number], entry = ARGV[number * 2 + 1], etag = etag, chunks = tonumber(chunks), live = true }
+  put.ttl, put.expect = ttl == '*' and '' or ttl, expect
+  if start ~= '' then put.append = { start = tonumber(start), renew = renew == '1', most = tonumber(most) } end
+  puts[number] = put
 end
 local last = #puts + tonumber(ARGV[2])
 for number = 1, last do there[KEYS[number]] = head(KEYS[number]) end
@@ -140,11 +142,13 @@ local function store(put)
   local reply
   if put.entry == '' then
     reply = redis.pcall('RENAME', upload(put.key, put), put.key)
-  else
+  elseif put.ttl == '' then
     reply = redis.pcall('SET', put.key, put.entry)
+  else
+    reply = redis.pcall('SET', put.key, put.entry, 'PX', put.ttl)
   end
   if reply.err then return reply end
-  expire(put.key, put, put.ttl)
+  if put.entry == '' or put.chunks > 0 then expire(put.key, put, put.ttl) end
 end
 
 local function too_long(put, entry)
@@ -185,7 +189,7 @@ local staged = {}
 for number, put in ipairs(puts) do
   local entry = staged[put.key] or there[put.key]
   local etag = entry and entry.live and entry.etag or '-'
-  if put.expect ~= '' and put.expect ~= etag or too_long(put, entry) then return give_up(-number) end
+  if put.expect ~= '*' and put.expect ~= etag or too_long(put, entry) then return give_up(-number) end
   if not is_uploaded(put) then return give_up(redis.error_reply('ERR an upload took too long')) end
   staged[put.key] = put
 end
