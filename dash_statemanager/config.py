@@ -51,7 +51,8 @@ class Settings(BaseSettings):
         max_value_bytes: Largest single value.
         max_session_bytes: Most that one session may hold.
         max_versions: Most versions that the head of one store keeps.
-        max_store_bytes: Most bytes that the head of one store keeps; two versions are kept whatever their size.
+        max_store_bytes: Most bytes that the head of one store keeps; two versions are kept whatever their size, and
+            each process may write a sixteenth more before it looks.
         compression: `auto`, `none`, `lz4` or `zstd`.
         deduplicate: Keep equal values above 64 KiB once, however many sessions hold them.
         local_tier_bytes: Most bytes of large values of a distant backend that are kept in files, which all workers of

@@ -60,18 +60,21 @@ class Head:
         """Name of the newest version."""
         return next(reversed(self.versions), None)
 
-    def with_version(self, name: str, nbytes: int, **details: Any) -> Head:
+    def with_version(
+        self, name: str, nbytes: int, written_at: float | None = None, summary: Mapping[str, Any] | None = None
+    ) -> Head:
         """The head with a new newest version.
 
         Args:
             name: Name of the version.
             nbytes: Its size.
-            **details: What else changes: `written_at`, `summary`.
+            written_at: As the attribute.
+            summary: As the attribute.
         """
         versions = {**self.versions}
         versions.pop(name, None)
         versions[name] = nbytes
-        return replace(self, versions=versions, patches=(), **details)
+        return Head(self.store, versions, (), written_at, summary or {})
 
     def with_patch(self, name: str) -> Head:
         """The head with one more patch on its newest version, once however often a write is repeated."""
@@ -94,9 +97,7 @@ class Head:
 
     def dump(self) -> BytesPayload:
         """As it is kept."""
-        records = [_RECORD.pack(urlsafe_b64decode(f"{name}=="), nbytes) for name, nbytes in self.versions.items()]
-        records += [_RECORD.pack(name.encode(), _PATCH) for name in self.patches]
-        return BytesPayload(b"".join((self._start(), *records)))
+        return BytesPayload(self._start() + self._records())
 
     def append(self, max_versions: int) -> tuple[BytesPayload, Append]:
         """What adds a head that holds only what is new to the one that is there.
@@ -104,9 +105,9 @@ class Head:
         Args:
             max_versions: Most records that a version may find there; a patch finds room after them.
         """
-        records = max_versions if self.versions else max_versions + SETTLE_AT
-        start = len(self._start())
-        return self.dump(), Append(start, bool(self.versions), start + records * _RECORD.size)
+        start, most = self._start(), max_versions if self.versions else max_versions + SETTLE_AT
+        append = Append(len(start), bool(self.versions), len(start) + most * _RECORD.size)
+        return BytesPayload(start + self._records()), append
 
     @classmethod
     def load(cls, entry: Entry) -> Head:
@@ -135,6 +136,11 @@ class Head:
         if len(start) >= room:
             start = orjson.dumps({**told, "summary": {"type": "other"}})
         return start.ljust(room - 1) + b"\n"
+
+    def _records(self) -> bytes:
+        records = [_RECORD.pack(urlsafe_b64decode(name + "=="), nbytes) for name, nbytes in self.versions.items()]
+        records += [_RECORD.pack(name.encode(), _PATCH) for name in self.patches]
+        return b"".join(records)
 
 
 class Found(NamedTuple):

@@ -259,8 +259,8 @@ class Versions:
             if head is not None and draft.write.patch:
                 heads[draft.head] = head.with_patch(draft.name)
             elif head is not None:
-                details = {"written_at": draft.written_at, "summary": draft.frozen.summary}
-                heads[draft.head] = head.with_version(draft.name, draft.payload.nbytes, **details)
+                told = draft.written_at, draft.frozen.summary
+                heads[draft.head] = head.with_version(draft.name, draft.payload.nbytes, *told)
         return heads
 
     def _put(self, drafts: Sequence[_Draft], heads: Sequence[Put], *, delete: Sequence[str] = ()) -> None:

@@ -17,6 +17,11 @@ Reach = Literal["browser", "process", "machine", "network"]
 Buffer = Any  # bytes, bytearray, memoryview, mmap or pyarrow.Buffer: whatever memoryview() takes
 
 
+def size_of(parts: Iterable[Buffer]) -> int:
+    """Bytes of all parts together."""
+    return sum([memoryview(part).nbytes for part in parts])
+
+
 class Payload(Protocol):
     """Bytes to keep, in one or more pieces that need not be joined to be written."""
 
@@ -49,7 +54,7 @@ class PartsPayload:
 
     def __init__(self, *parts: Buffer) -> None:
         self._parts = parts
-        self.nbytes = sum(memoryview(part).nbytes for part in parts)
+        self.nbytes = size_of(parts)
 
     def parts(self) -> Sequence[Buffer]:
         return self._parts
@@ -317,4 +322,5 @@ __all__ = [
     "Range",
     "Ranges",
     "full",
+    "size_of",
 ]

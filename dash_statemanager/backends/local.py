@@ -17,7 +17,7 @@ from mmap import mmap
 from pathlib import Path
 from weakref import finalize
 
-from .base import Backend, Buffer, BytesPayload, Entry, Range, Ranges, in_memory
+from .base import Backend, Buffer, BytesPayload, Entry, Range, Ranges, in_memory, size_of
 from .disk import map_file, private, read_boot_id
 from .stubs import is_body
 from .wrapper import Wrapper
@@ -97,7 +97,7 @@ class LocalFiles:
 
     def add(self, key: str, parts: Sequence[Buffer]) -> Buffer | None:
         """Keeps bytes under a key and gives them back as a map; None where that is not possible."""
-        nbytes = sum(memoryview(part).nbytes for part in parts)
+        nbytes = size_of(parts)
         if not self._usable or nbytes > self._max:
             return None
         try:

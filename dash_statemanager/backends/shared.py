@@ -35,6 +35,7 @@ from .base import (
     Put,
     Range,
     Ranges,
+    size_of,
 )
 from .stubs import HEADER, MARK, STUB, Holders, Stub, split
 from .wrapper import Wrapper
@@ -193,11 +194,11 @@ class SharedBodies(Wrapper):
 
     def _take_apart(self, put: Put) -> tuple[Stub, Sequence[Buffer]] | None:
         """The stub and the body of a large payload."""
-        parts = [memoryview(part).cast("B") for part in put.payload.parts()]
-        nbytes = sum(part.nbytes for part in parts)
+        parts = put.payload.parts()
+        nbytes = size_of(parts)
         if nbytes <= LARGE:
             return None
-        header, body = split(parts)
+        header, body = split([memoryview(part).cast("B") for part in parts])
         return Stub(put.key, nbytes, header, self._digest(body)), body
 
     def _withdraw(self, joined: Iterable[Stub], new: Collection[_New]) -> None:

@@ -18,7 +18,7 @@ MOST_RATIO = 1000
 
 def length(parts: Sequence[Buffer]) -> int:
     """The size of all parts, in bytes."""
-    return sum(memoryview(part).nbytes for part in parts)
+    return sum([memoryview(part).nbytes for part in parts])
 
 
 def compress(parts: Sequence[Buffer], policy: str, *, compressible: bool) -> tuple[int, Sequence[Buffer]]:

@@ -291,6 +291,7 @@ class RedisBackend(Backend):
         while cursor != 0:
             command = ("SCAN", cursor or 0, "MATCH", pattern, "COUNT", PAGE, "TYPE", "string")
             cursor, found = self._servers.run(place, [command])[-1]
+            cursor = int(cursor)
             yield [name.decode() for name in found]
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..base import ABSENT, ANY, Buffer, Put
+from ..base import ABSENT, ANY, Buffer, Put, size_of
 from ..pieces import split
 
 __all__ = ["CHUNK", "HEAD", "Head", "Names", "Upload"]
@@ -121,7 +121,7 @@ class Upload:
         self.key, self.name, self.etag = put.key, name, os.urandom(8).hex()
         self.uploads: dict[str, Buffer] = {}
         parts = put.payload.parts()
-        nbytes, ttl = sum(memoryview(part).nbytes for part in parts), lifetime(put.ttl)
+        nbytes, ttl = size_of(parts), lifetime(put.ttl)
         pieces: list[Buffer] = []
         if nbytes > CHUNK:
             pieces += split([view.cast("B") for part in parts if (view := memoryview(part)).nbytes], CHUNK)

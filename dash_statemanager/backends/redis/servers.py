@@ -7,9 +7,11 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from typing import Any
 
 from redis import exceptions as errors
+from redis.connection import ConnectionPool
 from redis.sentinel import MasterNotFoundError
 
 from ...errors import BackendBusy
@@ -36,6 +38,8 @@ MOVED = (errors.ConnectionError, errors.TimeoutError, OSError, errors.MovedError
 """The server is another one now, or that connection to it is gone."""
 MOVING = (errors.AskError, errors.TryAgainError)
 """A slot is on its way to another node."""
+_NAME = () if signature(ConnectionPool.get_connection).parameters["command_name"].default is None else ("",)
+"""What older versions of redis-py want to hear before they give a connection."""
 _abandoned: list[Topology] = []
 """What a parent opened: closing it in a child would disturb the parent."""
 
@@ -173,16 +177,24 @@ def _redirection(replies: Sequence[Any]) -> Address | None:
 
 
 def _send(topology: Topology, place: int, commands: Sequence[Command], asking: Address | None) -> list[Any]:
+    """The replies, errors among them, over one connection: without the layers of a client, which cost as much again."""
     client = topology.at(asking) if asking else topology.client(place)
-    if len(commands) == 1 and not asking:
-        try:
-            return [client.execute_command(*commands[0])]
-        except errors.ResponseError as exc:
-            return [exc]
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        if asking:
-            pipeline.execute_command("ASKING")
-        pipeline.execute_command(*command)
-    replies: list[Any] = pipeline.execute(raise_on_error=False)
+    pool: Any = client.connection_pool
+    connection = pool.get_connection(*_NAME)
+    try:
+        sent = [each for command in commands for each in (("ASKING",), command)] if asking else commands
+        connection.send_packed_command([piece for command in sent for piece in connection.pack_command(*command)])
+        replies = [_reply(connection) for _ in sent]
+    except BaseException:
+        connection.disconnect()  # what it may still say is no answer to the next command
+        raise
+    finally:
+        pool.release(connection)
     return replies[1::2] if asking else replies
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except errors.ResponseError as exc:
+        return exc

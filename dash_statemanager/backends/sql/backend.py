@@ -8,7 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import BackendFull
-from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put, Range, Ranges
+from ..base import (
+    ANY,
+    Backend,
+    Buffer,
+    BytesPayload,
+    Entry,
+    Expect,
+    Listing,
+    Payload,
+    Purges,
+    Put,
+    Range,
+    Ranges,
+    size_of,
+)
 from ..disk import read_boot_id
 from . import chunks
 from .change import Body, Change, expiry
@@ -213,7 +227,7 @@ class SqlBackend(Backend, Purges):
         return None
 
     def _keep(self, parts: Sequence[Buffer]) -> Body:
-        nbytes = sum(memoryview(part).nbytes for part in parts)
+        nbytes = size_of(parts)
         if self._files is None and nbytes > self._database.dialect.chunk:
             return Body(nbytes, None, parts=parts)
         if self._files is None or nbytes <= LARGE:

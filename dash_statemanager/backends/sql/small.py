@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from enum import Enum
 from functools import lru_cache, partial
 from typing import Any
 
 import sqlalchemy as sa
 
-from ..base import ABSENT, ANY, Append, Buffer, Put
+from ..base import ABSENT, ANY, Buffer, Put, size_of
 from .statements import Statement, Values, chunks, entries, is_alive, replaced
 
 __all__ = ["SmallChanges"]
@@ -31,12 +29,8 @@ _TYPES: Mapping[str, Any] = {
 }
 
 
-class _Kind(Enum):
-    """What becomes of a row that is there."""
-
-    REPLACED = "whatever it is"
-    EXPECTED = "replaced if it is what is expected"
-    EXTENDED = "extended if there is room"
+_REPLACED, _EXPECTED, _EXTENDED = "replaced", "replaced if it is what is expected", "extended if there is room"
+"""What becomes of a row that is there."""
 
 
 class SmallChanges:
@@ -55,14 +49,14 @@ class SmallChanges:
     def take(self, puts: Sequence[Put], parts: Iterable[Sequence[Buffer]], delete: Sequence[str]) -> bool:
         """Whether such a change can be one statement: what must be absent needs a lock."""
         keys = {put.key for put in puts} | {*delete}
-        sizes = [sum(memoryview(part).nbytes for part in pieces) for pieces in parts]
+        sizes = [*map(size_of, parts)]
         appends = {(put.append, nbytes) for put, nbytes in zip(puts, sizes, strict=True) if put.append}
         return (
             0 < len(puts) <= PUTS
             and len(delete) <= (DELETES if self._server else 0)
             and len(keys) == len(puts) + len(delete)
-            and all(put.expect is not ABSENT for put in puts)
-            and all(nbytes <= NBYTES for nbytes in sizes)
+            and max(sizes) <= NBYTES
+            and ABSENT not in [put.expect for put in puts]
             and len(appends) <= 1
         )
 
@@ -88,18 +82,19 @@ class SmallChanges:
             if put.append:
                 append, params["room"] = put.append, put.append.most + put.append.start - row["nbytes"]
         params |= {f"gone_{number}": key for number, key in enumerate(delete)}
-        statement = self._shaped(tuple(map(_kind, puts)), append and replace(append, most=0), len(delete))
+        extension = (append.start, append.renew) if append else None
+        statement = self._shaped(tuple(map(_kind, puts)), extension, len(delete))
         return int(statement.run(cursor, **params).rowcount) == len(puts)
 
-    def _compile(self, kinds: tuple[_Kind, ...], append: Append | None, deletes: int) -> Statement:
+    def _compile(self, kinds: tuple[str, ...], extension: tuple[int, bool] | None, deletes: int) -> Statement:
         keys = [_text(f"key_{number}") for number in range(len(kinds))]
         gone = [_text(f"gone_{number}") for number in range(deletes)]
         same = [
             (_c.key == key) & _c.etag.in_([_text(f"same_{number}"), _text(f"etag_{number}")])
             for number, key in enumerate(keys)
-            if kinds[number] is _Kind.EXPECTED
+            if kinds[number] is _EXPECTED
         ]
-        extended = [key for key, kind in zip(keys, kinds, strict=True) if kind is _Kind.EXTENDED]
+        extended = [key for key, kind in zip(keys, kinds, strict=True) if kind is _EXTENDED]
         holds: sa.ColumnElement[bool] = sa.true()
         if same:
             held = self._locked(_c.key, sa.or_(*same), "held")
@@ -111,7 +106,7 @@ class SmallChanges:
         if not self._server:
             holds &= ~sa.exists().where(_c.key.in_(keys), _c.file.is_not(None))
         data = sa.union_all(*map(_row, range(len(kinds)))).subquery("data")
-        upsert = self._upsert(entries, partial(_extended, extended, append) if append else replaced)
+        upsert = self._upsert(entries, partial(_extended, extended, *extension) if extension else replaced)
         change = upsert.from_select(list(_TYPES), sa.select(data).where(holds))
         if self._server:
             change = change.add_cte(sa.delete(chunks).where(chunks.c.key.in_([*keys, *gone]), holds).cte("stale"))
@@ -125,18 +120,18 @@ class SmallChanges:
         return found.cte(name) if self._server else found.subquery(name)  # sqlite3 counts no rows after a WITH
 
 
-def _kind(put: Put) -> _Kind:
+def _kind(put: Put) -> str:
     if put.append:
-        return _Kind.EXTENDED
-    return _Kind.REPLACED if put.expect is ANY else _Kind.EXPECTED
+        return _EXTENDED
+    return _REPLACED if put.expect is ANY else _EXPECTED
 
 
-def _extended(keys: Sequence[Any], append: Append, table: sa.Table, new: Any) -> Mapping[str, Any]:
+def _extended(keys: Sequence[Any], start_bytes: int, renew: bool, table: sa.Table, new: Any) -> Mapping[str, Any]:
     """The values of a row that is there: those of some keys are extended, the others replaced."""
-    start: Any = sa.literal_column(str(append.start))
+    start: Any = sa.literal_column(str(start_bytes))
     first: Any = sa.literal_column("1")
-    rest: Any = sa.literal_column(str(append.start + 1))
-    body = _part(new.body if append.renew else _c.body, first, start).op("||")(_part(_c.body, rest))
+    rest: Any = sa.literal_column(str(start_bytes + 1))
+    body = _part(new.body if renew else _c.body, first, start).op("||")(_part(_c.body, rest))
     body = body.op("||")(_part(new.body, rest))
     extends = new.key.in_(keys) & is_alive()
     earlier = new.key.not_in(keys) | (_c.expires_at < new.expires_at)
