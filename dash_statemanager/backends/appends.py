@@ -32,7 +32,7 @@ class Appends:
         self._backend, self._put_many, self._clock = backend, put_many, clock
         self._known: OrderedDict[str, Entry] = OrderedDict()
 
-    def put_many(self, puts: Sequence[Put], delete: Sequence[str]) -> list[str]:
+    def put_many(self, puts: Sequence[Put], delete: Sequence[str] = ()) -> list[str]:
         """As `put_many` of the contract."""
         keys = [put.key for put in puts if put.append]
         if not keys:
@@ -45,6 +45,8 @@ class Appends:
                 etags = self._put_many(replacing, delete=delete)
             except Conflict:
                 before, there = there, self._backend.get_many(keys)
+                for key in keys:  # else whoever tries again would begin with what was wrong
+                    self._known.pop(key, None)
                 if _etags(before) == _etags(there):
                     raise
             else:

@@ -147,6 +147,7 @@ CASES = [
     Case("redis", redis(redis_servers.url), purges=False),
     Case("redis-cluster", redis(redis_servers.cluster_url), atomic=False, purges=False),
     Case("gcs", gcs, atomic=False),
+    Case("shared-in-gcs", shared(gcs), atomic=False, purges=False, overhead=STUB),
     Case("flask-caching-files", flask_caching(files), atomic=False, purges=False),
     Case("flask-caching-redis", flask_caching(redis_cache), atomic=False, purges=False),
 ]

@@ -854,6 +854,18 @@ def test_an_append_goes_along_with_other_puts_and_deletes(backend, size):
     assert [found[put.key].etag for put in puts] == etags
 
 
+@pytest.mark.parametrize("size", [4, 100_000])
+def test_an_append_goes_along_also_after_what_is_there_was_replaced(backend, size):
+    for number in range(3):
+        backend.put_many([Put(f"value/{number}/0", payload(os.urandom(size))), added(b"1ab", 60)])
+        backend.put("log", payload(b"2cd"), 60)
+
+    backend.put_many([Put("value/0/1", payload(data := os.urandom(size))), added(b"3ef", 60)])
+
+    assert content(backend.get("value/0/1")) == data
+    assert content(backend.get("log")) == b"3cdef"
+
+
 def test_sixteen_appends_go_along_with_sixteen_values(backend):
     for round_ in range(3):
         puts = [Put(f"s/1/{n}/{round_}", payload(b"value")) for n in range(16)]

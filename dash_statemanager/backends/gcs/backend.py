@@ -65,7 +65,7 @@ class GcsBackend(Backend, Purges):
         self._clock, self._prefix = clock, prefix
         self._expiries: OrderedDict[str, tuple[str, float | None]] = OrderedDict()
         self._rule_is_told = False
-        self._appends = Appends(self, self._replace_many, clock)
+        self._appends = Appends(self, lambda puts, *, delete: self._put_in_order(puts), clock)
 
     @classmethod
     def from_settings(cls, settings: Settings, clock: Callable[[], float] = time.time) -> GcsBackend:
@@ -128,8 +128,12 @@ class GcsBackend(Backend, Purges):
         return etag
 
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
-        """Puts and deletes, several at a time; those with a condition, which appends have, one after the other."""
-        return self._appends.put_many(puts, delete)
+        """Puts and deletes, several at a time; those with a condition one after the other."""
+        etags: list[str] = []
+        for (_, free), group in groupby(puts, key=lambda put: (put.append is None, put.expect is ANY)):
+            etags += (self._put_at_once if free else self._put_in_order)(list(group))
+        self._bucket.map(self._bucket.remove, list(dict.fromkeys(delete)))
+        return etags
 
     def delete(self, *keys: str) -> int:
         return sum(self._bucket.map(self._delete, list(dict.fromkeys(keys))))
@@ -205,14 +209,9 @@ class GcsBackend(Backend, Purges):
         return int(expect)
 
     def _put(self, put: Put) -> str:
+        if put.append:
+            return self._appends.put_many([put])[0]
         return self.put(put.key, put.payload, put.ttl, expect=put.expect)
-
-    def _replace_many(self, puts: Sequence[Put], *, delete: Sequence[str]) -> list[str]:
-        etags: list[str] = []
-        for free, group in groupby(puts, key=lambda put: put.expect is ANY):
-            etags += (self._put_at_once if free else self._put_in_order)(list(group))
-        self._bucket.map(self._bucket.remove, list(dict.fromkeys(delete)))
-        return etags
 
     def _put_in_order(self, puts: Sequence[Put]) -> list[str]:
         return [self._put(put) for put in puts]
