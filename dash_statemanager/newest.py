@@ -102,7 +102,7 @@ class Newest:
             heads: Those that writing it had to look at, which are full, by key.
         """
         for write in writes:
-            key = self._head_key(write.store, write.scope) if write.patch and heads else ""
+            key = self._head_key(write.store, write.scope) if write.patch and write.listed and heads else ""
             if key in heads and len(heads[key].patches) >= SETTLE_AT:
                 found = self._versions.heads.look_up({key: write.store.id})[key]
                 value = self._chains.read_many([self._chain(found.head, write.scope, write.store)])[0]

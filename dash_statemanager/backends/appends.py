@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ..errors import Conflict
 from .base import Backend, Entry, Put
@@ -15,20 +14,21 @@ KNOWN = 2_000
 """Entries that a process remembers, to save the read before it appends once more."""
 
 
-class _PutMany(Protocol):
-    def __call__(self, puts: Sequence[Put], *, delete: Sequence[str]) -> list[str]: ...
-
-
 class Appends:
     """Turns appends into conditional puts.
 
     Args:
         backend: Reads what is there.
-        put_many: Does puts without appends.
+        put_many: Does puts without appends, and deletes.
         clock: Gives the Unix time.
     """
 
-    def __init__(self, backend: Backend, put_many: _PutMany, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        put_many: Callable[[Sequence[Put], Sequence[str]], list[str]],
+        clock: Callable[[], float],
+    ) -> None:
         self._backend, self._put_many, self._clock = backend, put_many, clock
         self._known: OrderedDict[str, Entry] = OrderedDict()
 
@@ -36,13 +36,13 @@ class Appends:
         """As `put_many` of the contract."""
         keys = [put.key for put in puts if put.append]
         if not keys:
-            return self._put_many(puts, delete=delete)
+            return self._put_many(puts, delete)
         there = self._remembered(keys)
         while True:
             now = self._clock()
             try:
                 replacing = [put.onto(there.get(put.key), now) for put in puts]
-                etags = self._put_many(replacing, delete=delete)
+                etags = self._put_many(replacing, delete)
             except Conflict:
                 before, there = there, self._backend.get_many(keys)
                 for key in keys:  # else whoever tries again would begin with what was wrong

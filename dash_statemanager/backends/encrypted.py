@@ -74,7 +74,7 @@ class Encrypted(Wrapper):
         found: Mapping[str, Any] = self.inner.stats()
         return {**found, "bytes": found["bytes"] - found["entries"] * OVERHEAD} if "bytes" in found else found
 
-    def _replace_many(self, puts: Sequence[Put], *, delete: Sequence[str]) -> list[str]:
+    def _replace_many(self, puts: Sequence[Put], delete: Sequence[str]) -> list[str]:
         sealed = [replace(put, payload=self._sealed(put.key, put.payload)) for put in puts]
         return self.inner.put_many(sealed, delete=delete)
 

@@ -13,6 +13,8 @@ from dash_statemanager.definitions import StoreDefinition
 from dash_statemanager.manager import StateManager
 from dash_statemanager.newest import SETTLE_AT
 from dash_statemanager.patches import Operations
+from tests.conftest import Clock
+from tests.unit.conftest import MakeManager
 
 LOG = StoreDefinition("log")
 
@@ -119,3 +121,17 @@ def test_an_update_that_fails_changes_nothing(manager: StateManager) -> None:
     with pytest.raises(ZeroDivisionError):
         manager.update_store("list", lambda value: 1 / 0)
     assert manager.get_store_data("list") == [1]
+
+
+def test_a_store_whose_newest_value_has_expired_has_none_though_its_head_lives_on(
+    make_manager: MakeManager, clock: Clock
+) -> None:
+    manager = make_manager(backend="database")
+    manager.set_store_data("a", "long", ttl=1000)
+    manager.set_store_data("a", "brief", ttl=10)
+    assert manager.store_exists("a")
+    assert [store["id"] for store in manager.get_backend_stats()["session"]["stores"]] == ["a"]
+    clock.advance(11)
+    assert not manager.store_exists("a")
+    assert manager.get_store_data("a", "none") == "none"
+    assert manager.get_backend_stats()["session"]["stores"] == []

@@ -65,7 +65,7 @@ class GcsBackend(Backend, Purges):
         self._clock, self._prefix = clock, prefix
         self._expiries: OrderedDict[str, tuple[str, float | None]] = OrderedDict()
         self._rule_is_told = False
-        self._appends = Appends(self, lambda puts, *, delete: self._put_in_order(puts), clock)
+        self._appends = Appends(self, lambda puts, _: self._put_in_order(puts), clock)
 
     @classmethod
     def from_settings(cls, settings: Settings, clock: Callable[[], float] = time.time) -> GcsBackend:

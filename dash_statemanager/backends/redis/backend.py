@@ -116,14 +116,11 @@ class RedisBackend(Backend):
         """
         now = self._clock()
         uploads = [Upload(self._names.name(put.key), put, now) for put in puts]
-        there = [self._names.name(key) for key in delete]
-        places: dict[int, tuple[list[Upload], list[str]]] = {}
+        mine, gone = dict[int, list[Upload]](), self._by_place(delete)
         for upload in uploads:
-            places.setdefault(self._servers.place(upload.name), ([], []))[0].append(upload)
-        for name in there:
-            places.setdefault(self._servers.place(name), ([], []))[1].append(name)
-        for place, (mine, gone) in places.items():
-            self._change(place, mine, gone, now)
+            mine.setdefault(self._servers.place(upload.name), []).append(upload)
+        for place in {**mine, **gone}:
+            self._change(place, mine.get(place, ()), list(gone.get(place, ())), now)
         return [upload.etag for upload in uploads]
 
     def delete(self, *keys: str) -> int:
@@ -287,11 +284,10 @@ class RedisBackend(Backend):
         return heads
 
     def _pages(self, place: int, pattern: str) -> Iterator[list[str]]:
-        cursor = None
-        while cursor != 0:
+        cursor = b""
+        while cursor != b"0":
             command = ("SCAN", cursor or 0, "MATCH", pattern, "COUNT", PAGE, "TYPE", "string")
             cursor, found = self._servers.run(place, [command])[-1]
-            cursor = int(cursor)
             yield [name.decode() for name in found]
 
 

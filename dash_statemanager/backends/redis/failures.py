@@ -42,8 +42,7 @@ CLASSES: tuple[tuple[type[Exception], str], ...] = (
     (redis.AskError, "ASK "),
 )
 
-
-FAILURES = (redis.RedisError, OSError)
+_FAILURES = redis.RedisError, OSError
 
 
 class Translated:
@@ -60,7 +59,7 @@ class Translated:
         pass
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
-        if isinstance(exc, FAILURES):
+        if isinstance(exc, _FAILURES):
             raise _ours(exc, self._location) from exc
 
 

@@ -71,7 +71,7 @@ class SmallChanges:
     ) -> bool:
         """Does it, and says whether all was as expected; else nothing was done.
 
-        It may be repeated where the answer was lost: what was put is then as expected, too.
+        It may be repeated where the answer was lost: what was put is then as expected, too; an append is there twice.
         """
         params: dict[str, Any] = {"now": now, "boot_id": boot_id}
         append = None
