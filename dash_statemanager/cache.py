@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -65,15 +66,24 @@ class ProcessCache:
         with self._lock:
             return self._get(key)
 
-    def all_of(self, keys: Iterable[str], fit: Callable[[Collection[Cached]], bool]) -> dict[str, Cached] | None:
-        """The values of the keys, if all are here and fit; else None, and nothing is counted."""
+    def all_of(self, keys: Iterable[str], most: float = math.inf) -> dict[str, Cached] | None:
+        """The values of the keys; else None, and nothing is counted.
+
+        Args:
+            keys: All of them must be here.
+            most: Bytes that their readers may have to copy.
+        """
+        found: dict[str, Cached] = {}
         with self._lock:
-            found = {key: self._get(key) for key in keys}
-            here = {key: cached for key, cached in found.items() if cached is not None}
-            if len(here) < len(found) or not fit(here.values()):
-                return None
-            self._hits += len(here)
-            return here
+            for key in keys:
+                if (cached := self._get(key)) is None:
+                    return None
+                found[key] = cached
+                most -= 0 if cached.frozen.shared else cached.frozen.nbytes
+                if most < 0:
+                    return None
+            self._hits += len(found)
+        return found
 
     def put(self, key: str, cached: Cached) -> None:
         """Keeps a value, and lets go of those that were not used for longest."""

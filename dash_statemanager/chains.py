@@ -71,8 +71,8 @@ class Chain:
 
     def needed(self) -> list[str]:
         """The keys that reading it needs."""
-        patches = [link for link in self.links if isinstance(link, str)]
-        return ([self.key] if self.key else []) + patches
+        base = [self.base] if self.base is not None and self.raw is None else []
+        return base + [link for link in self.links if isinstance(link, str)] if self.links else base
 
     def digests(self) -> list[str]:
         """A name for the result after each link, that of the base first; it outlives `rotate_session`."""
@@ -115,7 +115,7 @@ class Chains:
 
     def at_hand(self, chains: Sequence[Chain]) -> list[Any] | None:
         """As `read_many`, if that needs nothing of the backend, and less time than it takes to change threads."""
-        found = self._versions.at_hand((key for chain in chains for key in chain.needed()), LIGHT)
+        found = self._versions.at_hand([key for chain in chains for key in chain.needed()], LIGHT)
         return None if found is None else [self._value(chain, found) for chain in chains]
 
     def open_many(self, chains: Sequence[Chain]) -> list[Stored[Any] | None]:
@@ -165,14 +165,14 @@ class Chains:
                 self._note_missing()
         if not chain.links:
             return self._base(chain, found)
-        if chain.links and len(chain.links) % LONG_CHAIN == 0:
+        if len(chain.links) % LONG_CHAIN == 0:
             logger.warning("a store has %d pending patches: return a whole value now and then", len(chain.links))
         return self._replay(chain, found)
 
     def _base(self, chain: Chain, found: Mapping[str, Cached]) -> Any:
-        if chain.key is None:
+        if (key := chain.key) is None:
             return chain.raw
-        cached = found.get(chain.key) or found.get(chain.fallback or "")
+        cached = found.get(key) or found.get(chain.fallback or "")
         return None if cached is None else cached.frozen.thaw()
 
     def _replay(self, chain: Chain, found: Mapping[str, Cached]) -> Any:

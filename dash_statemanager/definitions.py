@@ -198,7 +198,7 @@ class Definitions:
 
     def _of(self, app: str, store_id: str) -> StoreDefinition | None:
         """What this process knows of an app's store; None where the notes have to tell."""
-        made, everybody = self._made(store_id), self._served.get(store_id, {})
+        made, everybody = self._made(store_id), self._served.get(store_id)
         if made is None or not everybody:
             return None if self._makings.get(store_id) else made
         if (served := everybody.get(app)) is None:

@@ -6,17 +6,20 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .carrier import CarriedPatch, Carrier
 from .chains import Chain, Link
 from .definitions import StoreDefinition
-from .reference import BASE, CARRIED, CHAIN, PATCH_NAME, Keys, References, Scope, Token, base_of
+from .reference import BASE, CARRIED, CHAIN, PATCH_NAME, Keys, References, Scope, base_of, version_in
 
 logger = logging.getLogger("dash_statemanager")
 
 QUIET = 10.0
 """Seconds between two log lines about the same kind of refusal."""
+KNOWN = 10_000
+"""References that a process remembers: a browser sends the same one with every callback."""
 RAW: Mapping[str, Any] = {BASE: None}
 """Stands for raw JSON that arrived at a sealed store."""
 
@@ -40,6 +43,7 @@ class Gate:
         self._references, self._carrier, self._keys, self._counters = references, carrier, keys, counters
         self._unlogged: Counter[str] = Counter()
         self._quiet_until: dict[str, float] = {}
+        self._key_of = lru_cache(KNOWN)(self._verify)
 
     def admit(self, value: Mapping[str, Any], store: StoreDefinition | None, scopes: Scopes) -> Chain:
         """What a reference stands for.
@@ -50,23 +54,21 @@ class Gate:
             scopes: What the session may read, by kind.
         """
         sealed = store.digest if store is not None and store.sealed else None
-        initial = self._token(store.initial, scopes, None) if store is not None else None
-        fallback = self._key(initial, scopes) if initial else None
-        links = self._links(value.get(CHAIN), sealed, scopes)
+        fallback = self._key(store.initial, scopes, None) if store is not None and store.initial else None
+        links = self._links(value[CHAIN], sealed, scopes) if CHAIN in value else ()
         if BASE not in value:
             return self._raw(base_of(value), links, sealed, fallback)
         if value is RAW:
             self.refuse("what code in the browser wrote to a sealed store")
             return Chain(fallback)
-        token = self._token(value[BASE], scopes, sealed)
-        if token is None:
+        if (key := self._key(value[BASE], scopes, sealed)) is None:
             self.refuse("a reference that this session may not read")
             return Chain(fallback)
-        raw = self._carrier.receive(token, value[CARRIED]) if CARRIED in value else None
-        if CARRIED in value and raw is None:
+        raw = None
+        if CARRIED in value and (raw := self._carrier.receive(version_in(value[BASE]), value[CARRIED])) is None:
             self.refuse("a value that was changed on its way to the browser and back, or has expired")
             return Chain(fallback)
-        return Chain(self._key(token, scopes), raw, links, sealed, fallback)
+        return Chain(key, raw, links, sealed, fallback)
 
     def refuse(self, what: str) -> None:
         """Counts what was refused, and logs it: at once, then once in a while, since anybody can send anything."""
@@ -82,12 +84,21 @@ class Gate:
             return Chain(fallback)
         return Chain(None, raw, links, sealed)
 
-    def _token(self, token: object, scopes: Scopes, sealed: str | None) -> Token | None:
-        found = None if token is None else self._references.verify(token, scopes)
-        return None if found is None or (sealed is not None and found.store != sealed) else found
+    def _key(self, token: object, scopes: Scopes, sealed: str | None) -> str | None:
+        """Key of the version that a token names, if it may be read."""
+        if not isinstance(token, str):
+            return None
+        try:
+            return self._key_of(token, tuple(scopes.get(token[:1], ())), sealed)
+        except LookupError:
+            return None
 
-    def _key(self, token: Token, scopes: Scopes) -> str:
-        return self._keys.version(scopes[token.kind][0], token.store, token.version)
+    def _verify(self, token: str, scopes: Sequence[Scope], sealed: str | None) -> str:
+        """As `_key`; raises LookupError for what may not be read, so that only what may be is remembered."""
+        found = self._references.verify(token, {token[:1]: scopes})
+        if found is None or (sealed is not None and found.store != sealed):
+            raise LookupError(token)
+        return self._keys.version(scopes[0], found.store, found.version)
 
     def _links(self, names: object, sealed: str | None, scopes: Scopes) -> tuple[Link, ...]:
         if not isinstance(names, list):
@@ -97,10 +108,11 @@ class Gate:
 
     def _link(self, name: object, sealed: str | None, scopes: Scopes) -> Link | None:
         if isinstance(name, dict) and CARRIED in name:
-            token = self._token(name.get(BASE), scopes, sealed)
-            patch = self._carrier.receive(token, name[CARRIED]) if token else None
-            if token and isinstance(patch, dict):
-                return CarriedPatch(token.version, patch)
+            token: Any = name.get(BASE)
+            if self._key(token, scopes, sealed) is not None:
+                patch = self._carrier.receive(version_in(token), name[CARRIED])
+                if isinstance(patch, dict):
+                    return CarriedPatch(version_in(token), patch)
         elif isinstance(name, dict) and sealed is None:
             return name
         if isinstance(name, str) and PATCH_NAME.fullmatch(name) and scopes.get(name[0]):

@@ -259,8 +259,8 @@ class Access:
         visit = current_visit()
         user = self._identity.user(visit)
         return {
-            "a": [APP],
-            "x": [NOBODY],
-            "s": visit.session.scopes if visit and visit.session else [],
-            "u": [Scope.of("u", user)] if user is not None else [],
+            "a": (APP,),
+            "x": (NOBODY,),
+            "s": visit.session.scopes if visit and visit.session else (),
+            "u": (Scope.of("u", user),) if user is not None else (),
         }

@@ -9,7 +9,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -149,12 +149,9 @@ class Versions:
 
     def at_hand(self, keys: Iterable[str], most: float = math.inf) -> dict[str, Cached] | None:
         """As `read_many`, if that needs nothing of the backend, and `thaw` copies at most so many bytes; else None."""
-
-        def fit(found: Collection[Cached]) -> bool:
-            return sum(cached.frozen.nbytes for cached in found if not cached.frozen.shared) <= most
-
-        found = self.cache.all_of(keys, fit)
-        self.toucher.see(found or {})
+        found = self.cache.all_of(keys, most)
+        if found:
+            self.toucher.see(found)
         return found
 
     def delete(self, prefix: str) -> int:

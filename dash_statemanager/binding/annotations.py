@@ -30,9 +30,6 @@ class Handles:
     rest: int = sys.maxsize
     others: bool = False
 
-    def __bool__(self) -> bool:
-        return bool(self.names or self.others or self.rest < sys.maxsize)
-
     def at(self, position: int) -> bool:
         """Whether the argument at a position is one."""
         return position in self.positions or position >= self.rest
@@ -42,10 +39,7 @@ class Handles:
         return name in self.names or self.others
 
 
-NONE = Handles()
-
-
-def handles_of(function: Callable[..., Any]) -> Handles:
+def handles_of(function: Callable[..., Any]) -> Handles | None:
     """The arguments that a function annotates with `Stored`, alone or within another type: `Stored[...] | None`.
 
     Annotations that are texts count, too, and those that only a type checker can resolve.
@@ -54,7 +48,7 @@ def handles_of(function: Callable[..., Any]) -> Handles:
     annotations = _annotations(plain)
     names = {name for name, annotation in annotations.items() if _is_handle(annotation, plain)}
     if not names:
-        return NONE
+        return None
     parameters = list(inspect.signature(function).parameters.values())
     kinds = {parameter.kind: (at, parameter.name) for at, parameter in enumerate(parameters)}
     rest, rest_name = kinds.get(inspect.Parameter.VAR_POSITIONAL, (sys.maxsize, ""))

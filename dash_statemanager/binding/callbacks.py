@@ -12,8 +12,8 @@ from typing import Any
 from dash.exceptions import PreventUpdate
 
 from ..locks import CALLBACK_LOCK
-from .annotations import NONE, Handles, handles_of
-from .context import Conversion, current_context, enter, enter_async, is_active
+from .annotations import Handles, handles_of
+from .context import Conversion, argument, current_context, enter, enter_async, is_active
 from .grouping import is_leaf, leaves, prop_id, walk
 from .names import clean_property
 
@@ -108,15 +108,15 @@ def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
     return wrapper
 
 
-def active_context(handles: Handles = NONE) -> dict[str, Any] | None:
+def active_context(handles: Handles | None = None) -> dict[str, Any] | None:
     """The context of the running callback, if it can have to do with stores or has handles among its arguments."""
     context = current_context()
     return context if context is not None and (handles or is_active(context)) else None
 
 
-def _opened(handles: Handles, context: dict[str, Any], progress: Sequence[Any] | None) -> Collection[str]:
+def _opened(handles: Handles | None, context: dict[str, Any], progress: Sequence[Any] | None) -> Collection[str]:
     """Names of the properties whose arguments are handles."""
-    if not handles:
+    if handles is None:
         return ()
     grouping = context.get("args_grouping") or []
     named = grouping.items() if isinstance(grouping, dict) else ()
@@ -137,9 +137,9 @@ def _arguments(
         return args, kwargs
     grouping = context.get("args_grouping") or []
     if kwargs and isinstance(grouping, dict):
-        kwargs = walk(kwargs, grouping, conversion.value)
+        kwargs = walk(kwargs, grouping, argument)
     own = args[1:] if progress else args
-    own = tuple(walk(list(own), _positional(context, grouping), conversion.value))
+    own = tuple(walk(list(own), _positional(context, grouping), argument))
     if progress:
         return (_progress(conversion, args[0], progress), *own), kwargs
     return own, kwargs

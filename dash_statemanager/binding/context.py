@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -55,6 +55,7 @@ class Conversion:
         self._app = app_name(context.get("path") or "")
         self._values: dict[str, Any] = {}
         self._references: dict[str, Mapping[str, Any]] = {}
+        self._places: list[tuple[str, dict[str, Any]]] = []
         self._later = False
 
     @property
@@ -62,7 +63,7 @@ class Conversion:
         """Whether there was anything to convert among the arguments."""
         return bool(self._values)
 
-    def read(self, specs: Iterable[Spec], handles: Collection[str] = ()) -> None:
+    def read(self, specs: Iterable[dict[str, Any]], handles: Collection[str] = ()) -> None:
         """Reads, in one round trip, all references among inputs and states.
 
         Args:
@@ -72,7 +73,7 @@ class Conversion:
         if (read := self._read_at_hand(specs, handles)) is not None:
             read()
 
-    async def read_async(self, specs: Sequence[Spec], handles: Collection[str] = ()) -> None:
+    async def read_async(self, specs: Sequence[dict[str, Any]], handles: Collection[str] = ()) -> None:
         """As `read`; what may wait for the backend, or takes long, is done in a thread."""
         if all(map(self._is_light, specs)):
             read = self._read_at_hand(specs, handles)
@@ -81,10 +82,9 @@ class Conversion:
         if read is not None:
             await asyncio.to_thread(read)
 
-    def _read_at_hand(self, specs: Iterable[Spec], handles: Collection[str]) -> Callable[[], None] | None:
+    def _read_at_hand(self, specs: Iterable[dict[str, Any]], handles: Collection[str]) -> Callable[[], None] | None:
         """Reads what is at hand; returns what reads the rest, if there is any."""
         wanted, opened = self._sort(specs, handles)
-        self._references = {name: reference for name, (reference, _) in {**wanted, **opened}.items()}
         if opened:
             return partial(self._read_all, wanted, opened)
         if not wanted:
@@ -95,7 +95,7 @@ class Conversion:
         self._values.update(zip(wanted, values, strict=True))
         return None
 
-    def _sort(self, specs: Iterable[Spec], handles: Collection[str]) -> tuple[Asked, Asked]:
+    def _sort(self, specs: Iterable[dict[str, Any]], handles: Collection[str]) -> tuple[Asked, Asked]:
         """By name, what is wanted as a value, and what as a handle."""
         wanted: Asked = {}
         opened: Asked = {}
@@ -108,8 +108,13 @@ class Conversion:
             handle = name in handles or (store is not None and store.lazy)
             if held or (store is not None and store.sealed):
                 (opened if handle else wanted)[name] = value if held else RAW, store
+                if held:
+                    self._references[name] = value
             elif handle:
                 self._values[name] = Stored.of(value)
+            else:
+                continue
+            self._places.append((name, spec))
         return wanted, opened
 
     def _read_all(self, wanted: Asked, opened: Asked) -> None:
@@ -124,19 +129,19 @@ class Conversion:
             return get_state_manager().read(RAW, self._store(spec))
         return get_state_manager().read(value, self._store(spec)) if is_reference(value) else value
 
-    def value(self, value: Any, spec: Spec) -> Any:
-        """The value of an argument: the same object wherever it appears."""
-        return self._values.get(prop_id(spec), value)
-
     def context(self, context: dict[str, Any]) -> None:
-        """Puts values in place of references into the context of the callback."""
-        for name in ("inputs_list", "states_list", "args_grouping"):
-            for spec in leaves(context.get(name)):
-                if "value" in spec:
-                    spec["value"] = self.value(spec["value"], spec)
+        """Puts values in place of references into the context of the callback: one object wherever it appears."""
+        if not self._values:
+            return
+        for name, spec in self._places:
+            spec["value"] = self._values[name]
+        for leaf in leaves(context.get("args_grouping")):
+            if leaf.get("value") is not None and (name := prop_id(leaf)) in self._values:
+                leaf["value"] = self._values[name]
         for name in ("input_values", "state_values"):
             values = context.get(name) or {}
-            values.update({key: self._values[key] for key in values if key in self._values})
+            for key in values.keys() & self._values.keys():
+                values[key] = self._values[key]
         for triggered in context.get("triggered_inputs") or []:
             triggered["value"] = self._values.get(triggered["prop_id"], triggered["value"])
 
@@ -233,6 +238,11 @@ class Conversion:
         return store is not None and store.sealed
 
 
+def argument(value: Any, spec: Spec) -> Any:
+    """The value of an argument, once values are in the context."""
+    return spec.get("value", value)
+
+
 def is_active(context: Mapping[str, Any]) -> bool:
     """Whether a callback can have to do with stores: in an app without any, nothing of ours is to run."""
     return bool(definitions) or any(is_reference(spec.get("value")) for spec in arguments(context)) or _is_job(context)
@@ -256,7 +266,7 @@ async def enter_async(context: dict[str, Any], handles: Collection[str] = ()) ->
     """As `enter`; what may wait for the backend is done in a thread."""
     if (conversion := context.get(CONVERTED)) is None:
         conversion = _begin(context)
-        await conversion.read_async(list(arguments(context)), handles)
+        await conversion.read_async(arguments(context), handles)
         _convert(context, conversion)
     return conversion
 
@@ -269,18 +279,16 @@ def _begin(context: dict[str, Any]) -> Conversion:
 
 def _convert(context: dict[str, Any], conversion: Conversion) -> None:
     """Puts values in place of references, and what converts others, into the context of a callback."""
-    if conversion.found:
-        conversion.context(context)
+    conversion.context(context)
     inner = context.get("updated_props")  # a background job's is empty, and passes on what is put into it
     context["updated_props"] = UpdatedProps({} if inner is None else inner, conversion)
     if (websocket := context.get("dash_websocket")) is not None:
         context["dash_websocket"] = Socket(websocket, conversion)
 
 
-def arguments(context: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def arguments(context: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Inputs and states, each with its value."""
-    yield from leaves(context.get("inputs_list"))
-    yield from leaves(context.get("states_list"))
+    return leaves([context.get("inputs_list"), context.get("states_list")])
 
 
 def adopt_session(context: Mapping[str, Any]) -> None:

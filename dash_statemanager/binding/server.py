@@ -95,8 +95,11 @@ class SessionMiddleware:
         manager, visit = _arrive(request, self._server)
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            _publish(manager, visit)
-            return start_response(status, [*headers, *session_headers(manager, visit, request, headers)], *exc_info)
+            if visit.due or definitions.has_news:
+                _publish(manager, visit)
+            if visit.issued is not None:
+                headers = [*headers, *session_headers(manager, visit, request, headers)]
+            return start_response(status, headers, *exc_info)
 
         with enter_visit(visit):  # the thread's next task may be none of ours
             return self._application(environ, start)
@@ -167,7 +170,7 @@ def _from_scope(scope: Message) -> Request:
 def _app_of(path: str, server: object) -> str | None:
     """Route prefix of the app that answers a path."""
     prefixes: list[str] = getattr(server, PREFIXES)
-    return max((prefix for prefix in prefixes if path.startswith(prefix)), key=len, default=None)
+    return max([prefix for prefix in prefixes if path.startswith(prefix)], key=len, default=None)
 
 
 def _point_clientside() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from werkzeug.http import dump_cookie, parse_cookie
 
@@ -27,8 +26,7 @@ Headers = Iterable[tuple[str, str]]
 _parse_cookies = lru_cache(1000)(parse_cookie)  # a browser sends the same header with every request
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What a web server knows of a request.
 
     Attributes:

@@ -149,8 +149,9 @@ class JsonCodec(Codec):
     def thaw(self, data: JsonData) -> Any:
         """A value of the receiver's own: parsed afresh each time."""
         try:
-            return data.spare.pop()
-        except IndexError:
+            if data.spare:
+                return data.spare.pop()
+        except IndexError:  # another thread was faster
             pass
         try:
             return loads(data.body, self.wide)

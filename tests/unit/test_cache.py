@@ -232,10 +232,11 @@ def test_several_are_taken_together_or_not_at_all(cache: ProcessCache) -> None:
     both = {"a": cached(1), "b": cached(2)}
     for key, value in both.items():
         cache.put(key, value)
-    assert cache.all_of(both, lambda found: sum(each.frozen.nbytes for each in found) == 3) == both
-    assert cache.all_of([*both, "c"], lambda _: True) is None
-    assert cache.all_of(both, lambda _: False) is None
-    assert (cache.stats()["hits"], cache.stats()["misses"]) == (2, 0)
+    assert cache.all_of(both) == both
+    assert cache.all_of([*both, "c"]) is None
+    assert cache.all_of(both, most=2) is None
+    assert cache.all_of(both, most=3) == both
+    assert (cache.stats()["hits"], cache.stats()["misses"]) == (4, 0)
 
 
 def test_a_sweep_leaves_what_has_not_expired(cache: ProcessCache, clock: Any) -> None:

@@ -209,7 +209,7 @@ def test_a_session_reads_its_own_its_former_its_users_the_apps_and_nobodys() -> 
 
 
 def test_who_has_no_session_reads_the_apps_and_nobodys() -> None:
-    assert Access(Identity("cookie"), isolated=True).to_read() == {"s": [], "u": [], "a": [APP], "x": [NOBODY]}
+    assert Access(Identity("cookie"), isolated=True).to_read() == {"s": (), "u": (), "a": (APP,), "x": (NOBODY,)}
 
 
 def test_on_an_event_loop_what_may_wait_is_done_before_the_response_leaves_in_order_and_once() -> None:
