@@ -16,6 +16,7 @@ import struct
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
@@ -131,7 +132,7 @@ class Head:
 
     def _start(self) -> bytes:
         told = {"store": self.store, "written_at": self.written_at, "summary": self.summary}
-        room = START + len(orjson.dumps(self.store)) // STEP * STEP
+        room = _room(self.store)
         start = orjson.dumps(told)
         if len(start) >= room:
             start = orjson.dumps({**told, "summary": {"type": "other"}})
@@ -141,6 +142,12 @@ class Head:
         records = [_RECORD.pack(urlsafe_b64decode(name + "=="), nbytes) for name, nbytes in self.versions.items()]
         records += [_RECORD.pack(name.encode(), _PATCH) for name in self.patches]
         return b"".join(records)
+
+
+@lru_cache(1000)
+def _room(store: str) -> int:
+    """Bytes of the start of a store's head."""
+    return START + len(orjson.dumps(store)) // STEP * STEP
 
 
 class Found(NamedTuple):

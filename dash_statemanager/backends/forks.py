@@ -27,13 +27,13 @@ class Gate:
         self.renew()
 
     def __enter__(self) -> None:
-        with self._free:
+        with self._lock:
             while self._closed:
                 self._free.wait()
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
-        with self._free:
+        with self._lock:
             self._inside -= 1
             if self._closed:
                 self._free.notify_all()
@@ -52,7 +52,8 @@ class Gate:
 
     def renew(self) -> None:
         """In a child, where the threads that were inside don't exist."""
-        self._free = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._free = threading.Condition(self._lock)
         self._inside = 0
         self._closed = False
 

@@ -19,7 +19,7 @@ from dash_statemanager.backends.sql import SqlBackend
 from dash_statemanager.backends.sql.database import Database
 from dash_statemanager.backends.sql.dialect import Limits
 from dash_statemanager.backends.sql.dialects import dialect_for
-from dash_statemanager.backends.sql.turns import Turns
+from dash_statemanager.backends.turns import Turns
 from dash_statemanager.errors import BackendBusy, BackendError, BackendFormatError, BackendUnavailable, Conflict
 from tests.servers import databases
 

@@ -126,8 +126,10 @@ class Upload:
         if nbytes > CHUNK:
             pieces += split([view.cast("B") for part in parts if (view := memoryview(part)).nbytes], CHUNK)
         head = Head(self.etag, None if ttl is None else now + ttl, nbytes, len(pieces))
-        entry = b"".join((head.pack(), *(() if pieces else parts)))
-        self.uploads |= zip(head.chunk_names(name), pieces, strict=True)
+        if pieces:
+            self.uploads |= zip(head.chunk_names(name), pieces, strict=True)
+            parts = ()
+        entry = b"".join((head.pack(), *parts))
         if len(entry) > SMALL and not put.append:
             self.uploads[upload_name(name, self.etag)] = entry
             entry = b""

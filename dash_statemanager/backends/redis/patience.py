@@ -19,6 +19,8 @@ __all__ = ["CONNECTIONS", "SENTINEL_CONNECTIONS", "patience"]
 
 SLICE = 1 << 20
 SHORTEST = 0.001
+STEP = 0.05
+"""Seconds in steps of which the system is told how long to wait: it mostly knows already."""
 _TIMEVAL = struct.Struct("@ll")
 
 
@@ -39,10 +41,14 @@ class _Patience(threading.local):
     def __exit__(self, *_: object) -> None:
         self._most = self._until = math.inf
 
-    def left(self, most: float | None = None) -> float | None:
-        """Seconds to wait now, at most `most`; None for as long as it takes."""
-        left = min(max(self._until - time.monotonic(), SHORTEST), math.inf if most is None else most)
-        return None if math.isinf(left) else left
+    def left(self, most: float | None) -> float | None:
+        """Seconds to wait now, at most `most`; None for as long as it takes. Raises TimeoutError where it is over."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        if most is not None and most < left:
+            return most
+        return None if left == math.inf else max(left, SHORTEST)
 
     @property
     def is_over(self) -> bool:
@@ -87,9 +93,7 @@ class _Socket:
         return getattr(self._inner, name)
 
     def _wait(self) -> None:
-        if self._most != 0 and patience.is_over:
-            raise TimeoutError
-        self._limit(patience.left(self._most))
+        self._limit(patience.left(self._most) if self._most != 0 else 0)
 
     def _limit(self, seconds: float | None) -> None:
         self._inner.settimeout(seconds)
@@ -100,6 +104,7 @@ class _SystemSocket(_Socket):
 
     def __init__(self, inner: socket.socket, most: float | None) -> None:
         super().__init__(inner, most)
+        self._limited: float | None = None
         inner.settimeout(None)
 
     def recv_into(self, buffer: Any, *arguments: int) -> int:
@@ -118,9 +123,14 @@ class _SystemSocket(_Socket):
 
     def _limit(self, seconds: float | None) -> None:
         seconds = seconds or 0  # for ever
+        if seconds > STEP:
+            seconds -= seconds % STEP
+        if seconds == self._limited:
+            return
         limit = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6))
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._inner.setsockopt(socket.SOL_SOCKET, option, limit)
+        self._limited = seconds
 
 
 def _patient(inner: socket.socket, most: float | None) -> _Socket:
@@ -137,8 +147,6 @@ class _Patient:
 
     def _connect(self) -> Any:
         usual = self.socket_timeout
-        if patience.is_over:
-            raise TimeoutError
         self.socket_timeout = self.socket_connect_timeout = patience.left(usual)
         try:
             return _patient(super()._connect(), usual)  # type: ignore[misc]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 from redis import exceptions as errors
 from redis.connection import ConnectionPool
@@ -16,6 +15,7 @@ from redis.sentinel import MasterNotFoundError
 
 from ...errors import BackendBusy
 from ..forks import tell_child
+from ..turns import Turns
 from .failures import Translated
 from .patience import patience
 from .replies import landing
@@ -28,6 +28,7 @@ __all__ = ["Command", "Servers"]
 log = logging.getLogger("dash_statemanager")
 
 Command = tuple[Any, ...]
+T = TypeVar("T")
 MOVES = 2
 """How often one operation looks for the server anew."""
 PAUSE = 0.1
@@ -78,13 +79,11 @@ class Servers:
 
     def places(self) -> list[int]:
         """One place of each server."""
-        with self._operation():
-            return self._topology.places()
+        return self._operate(self._topology.places)
 
     def some_name(self, place: int) -> str:
         """A name that the server of a place would hold."""
-        with self._operation():
-            return self._topology.some_name(place)
+        return self._operate(lambda: self._topology.some_name(place))
 
     def run(self, place: int, commands: Sequence[Command], into: memoryview | None = None) -> list[Any]:
         """Sends the commands in one round trip and returns the replies.
@@ -99,12 +98,7 @@ class Servers:
         Raises:
             BackendError: The first of the errors among the replies, or why there are none.
         """
-        with self._operation():
-            replies = self._attempt(place, commands, into)
-            if not self._looked:
-                self._looked = True
-                self._look(place)
-            return replies
+        return self._operate(lambda: self._attempt(place, commands, into))
 
     def close(self) -> None:
         """Closes the connections that no thread is using, and the others when they come back."""
@@ -112,21 +106,20 @@ class Servers:
         topology.close()
 
     def _begin_process(self) -> None:
-        self._free = threading.BoundedSemaphore(self._pool_size)
+        self._turns = Turns(self._pool_size)
         self._looked = False
 
-    @contextlib.contextmanager
-    def _operation(self) -> Iterator[None]:
+    def _operate(self, work: Callable[[], T]) -> T:
         with Translated(self.location), patience.of(self._timeout):
-            free = self._free
-            if not free.acquire(timeout=patience.left()):
+            turns = self._turns
+            if not turns.acquire(self._timeout):
                 raise self._busy()
             try:
                 if patience.is_over:
                     raise self._busy()
-                yield
+                return work()
             finally:
-                free.release()
+                turns.release()
 
     def _busy(self) -> BackendBusy:
         what = f"all {self._pool_size} connections to {self.location} stayed busy with other threads"
@@ -141,6 +134,8 @@ class Servers:
                     replies = _send(topology, place, commands, asking)
                 problems = [reply for reply in replies if isinstance(reply, Exception)]
                 if not problems:
+                    if not self._looked:
+                        self._look(place)
                     return replies
                 asking = _redirection(replies)
                 if asking is None:
@@ -161,6 +156,7 @@ class Servers:
 
     def _look(self, place: int) -> None:
         """Warns, once in a process, where the server may silently drop what it holds."""
+        self._looked = True
         with contextlib.suppress(errors.RedisError, OSError):
             policy = self._topology.client(place).info("memory").get("maxmemory_policy", "")
             if policy.startswith("allkeys-"):

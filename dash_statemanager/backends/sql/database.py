@@ -6,17 +6,17 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from ...errors import Conflict
+from ...errors import Conflict, StateError
 from ..forks import gate, tell_child
+from ..turns import Turns
 from .dialect import Dialect
 from .small import SmallChanges
 from .statements import Statements, entries
-from .turns import Turns
 
 __all__ = ["Database"]
 
@@ -58,15 +58,17 @@ class Database:
     def open(self) -> None:
         """Connects if that was not done yet, and sees that the place is ours."""
         if self._engine is None:
-            with self._errors():
+            try:
                 self._open(self._patience())
+            except self._failures as exc:
+                raise self._translated(exc) from exc
 
     def read(self, work: Callable[[Any], T]) -> T:
         """What `work` makes of a cursor without a transaction: each statement sees the newest committed state.
 
         It is called again on a new connection where the server has closed the one that it had.
         """
-        return self._repeat(_Attempt(safe=True), lambda attempt: self._read(work, attempt))
+        return self._repeat(_Attempt(safe=True), lambda connection: work(self.dialect.reader(connection)))
 
     def fetch(self, run: Callable[..., Any], *args: Any, **params: Any) -> Sequence[Any]:
         """As `read`, for one statement: all its rows.
@@ -89,16 +91,18 @@ class Database:
             work: What to do; it may be called several times.
             twice: Whether it does no harm to commit it a second time.
         """
-        return self._repeat(_Attempt(safe=twice), lambda attempt: self._write(work, attempt))
+        attempt = _Attempt(safe=twice, writing=True)
+        return self._repeat(attempt, lambda connection: self._commit(work, connection, attempt))
 
     def change(self, work: Callable[[Any], T]) -> T:
         """As `write`, for one statement that may be executed twice, and is a transaction by itself."""
-        return self._repeat(_Attempt(safe=True), lambda attempt: self._change(work, attempt))
+        attempt = _Attempt(safe=True, writing=True)
+        return self._repeat(attempt, lambda connection: work(self.dialect.reader(connection)))
 
     def ping(self) -> None:
         """Raises `BackendUnavailable` within two seconds where nothing can be written."""
         deadline = time.monotonic() + PING
-        self._repeat(_Attempt(safe=True), lambda attempt: self._ping(attempt, deadline))
+        self._repeat(_Attempt(safe=True), lambda connection: self.dialect.ping(connection, deadline), deadline)
 
     def close(self) -> None:
         """Closes all connections that no thread is using, and the others when they come back."""
@@ -108,39 +112,42 @@ class Database:
             sa.event.listen(engine, "checkin", _close_at_last)
             engine.dispose()
 
-    def _read(self, work: Callable[[Any], T], attempt: _Attempt) -> T:
-        with self._turn(), gate, self._connection(attempt) as connection:
-            return work(self.dialect.reader(connection))
+    def _commit(self, work: Callable[[Any], T], connection: Any, attempt: _Attempt) -> T:
+        cursor = self.dialect.begin(connection)
+        result = work(cursor)
+        attempt.committing = True
+        self.dialect.commit(connection, cursor)
+        return result
 
-    def _write(self, work: Callable[[Any], T], attempt: _Attempt) -> T:
-        with self._turn(writing=True), gate, self._connection(attempt) as connection:
-            cursor = self.dialect.begin(connection)
-            result = work(cursor)
-            attempt.committing = True
-            self.dialect.commit(connection, cursor)
-            return result
+    def _repeat(self, attempt: _Attempt, work: Callable[[Any], T], deadline: float | None = None) -> T:
+        while True:
+            try:
+                return self._use(attempt, work, deadline or self._patience())
+            except self._failures as exc:
+                if not attempt.may_repeat(exc, self.dialect):
+                    raise self._translated(exc) from exc
 
-    def _change(self, work: Callable[[Any], T], attempt: _Attempt) -> T:
-        with self._turn(writing=True), gate, self._connection(attempt) as connection:
-            return work(self.dialect.reader(connection))
+    def _use(self, attempt: _Attempt, work: Callable[[Any], T], deadline: float) -> T:
+        """Calls `work` with a connection; written out, since contexts would cost as much as a statement.
 
-    def _ping(self, attempt: _Attempt, deadline: float) -> None:
-        with self._turn(), gate, self._connection(attempt, deadline) as connection:
-            self.dialect.ping(connection, deadline)
-
-    def _repeat(self, attempt: _Attempt, work: Callable[[_Attempt], T]) -> T:
-        with self._errors():
-            while True:
+        Threads of one process take turns where that is quicker than letting the database make them wait.
+        """
+        turns = self._turns if attempt.writing or not self.dialect.one_writer else None
+        if turns is not None and not turns.acquire(timeout=max(0, deadline - time.monotonic())):
+            raise self.dialect.crowded()
+        try:
+            with gate:
+                connection = (self._engine or self._open(deadline)).raw_connection()
                 try:
-                    return work(attempt)
-                except self._failures as exc:
-                    if not attempt.may_repeat(exc, self.dialect):
-                        raise
-
-    def _turn(self, *, writing: bool = False) -> contextlib.AbstractContextManager[None]:
-        """Threads of one process take turns where that is quicker than letting the database make them wait."""
-        everybody = not self.dialect.one_writer
-        return self._alone(self._turns, self._patience()) if writing or everybody else contextlib.nullcontext()
+                    return work(connection)
+                except BaseException as exc:
+                    attempt.lost = not self._cleaned(connection, exc)
+                    raise
+                finally:
+                    connection.close()
+        finally:
+            if turns is not None:
+                turns.release()
 
     def _patience(self) -> float:
         return time.monotonic() + self.dialect.timeout
@@ -148,17 +155,6 @@ class Database:
     def _begin_process(self) -> None:
         self._opening = threading.Lock()
         self._turns = threading.Lock() if self.dialect.one_writer else Turns(self.dialect.limits.pool_size)
-
-    @contextlib.contextmanager
-    def _connection(self, attempt: _Attempt, deadline: float | None = None) -> Iterator[Any]:
-        connection = (self._engine or self._open(deadline or self._patience())).raw_connection()
-        try:
-            yield connection
-        except BaseException as exc:
-            attempt.lost = not self._cleaned(connection, exc)
-            raise
-        finally:
-            connection.close()
 
     def _cleaned(self, connection: Any, exc: BaseException) -> bool:
         """Takes back what was done, or throws the connection away: then False. The first error is the one to tell."""
@@ -171,7 +167,9 @@ class Database:
         return False
 
     def _open(self, deadline: float) -> sa.Engine:
-        with self._alone(self._opening, deadline):
+        if not self._opening.acquire(timeout=max(0, deadline - time.monotonic())):
+            raise self.dialect.crowded()
+        try:
             if self._engine is None:
                 engine = self.dialect.create_engine()
                 try:
@@ -181,24 +179,13 @@ class Database:
                     raise
                 self._engine = engine
             return self._engine
-
-    @contextlib.contextmanager
-    def _alone(self, lock: threading.Lock | Turns, deadline: float) -> Iterator[None]:
-        if not lock.acquire(timeout=max(0, deadline - time.monotonic())):
-            raise self.dialect.crowded()
-        try:
-            yield
         finally:
-            lock.release()
+            self._opening.release()
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except self._twice as exc:
-            raise Conflict("another was faster to insert the same key", "Read it again and repeat") from exc
-        except self._failures as exc:
-            raise self.dialect.translate(exc) from exc
+    def _translated(self, exc: Exception) -> StateError:
+        if isinstance(exc, self._twice):
+            return Conflict("another was faster to insert the same key", "Read it again and repeat")
+        return self.dialect.translate(exc)
 
 
 def _close_at_last(connection: Any, record: Any) -> None:
@@ -211,11 +198,13 @@ class _Attempt:
     """How an operation goes, and whether it may be tried again.
 
     Attributes:
+        writing: Whether it changes anything.
         lost: The connection broke.
         committing: It did so after the commit was sent.
     """
 
-    def __init__(self, *, safe: bool) -> None:
+    def __init__(self, *, safe: bool, writing: bool = False) -> None:
+        self.writing = writing
         self.lost = self.committing = False
         self._safe = safe
         self._failures = 0
