@@ -29,6 +29,8 @@ logger = logging.getLogger("dash_statemanager")
 OLD = 600.0
 """Seconds after which a file that was never finished belongs to nobody."""
 UNFINISHED = ".tmp"
+SHARE = 64
+"""A process looks at the files only after it wrote a sixty-fourth of their bound: there may be thousands."""
 LEAST = 32 << 10
 """Nothing smaller is a body."""
 
@@ -77,7 +79,8 @@ class LocalFiles:
 
     Args:
         folder: Made with the first use, for this user alone.
-        max_bytes: Bound on the bytes of all files.
+        max_bytes: Bound on the bytes of all files; each process may exceed it by a sixty-fourth before it looks what
+            others wrote.
         boot_id: What tells this run of the machine from all others: what an earlier one left may be half there.
             None where the system doesn't say; every file then waits for the disk.
     """
@@ -85,6 +88,7 @@ class LocalFiles:
     def __init__(self, folder: Path, max_bytes: int, boot_id: str | None = read_boot_id()) -> None:
         self._base, self._max, self._boot_id = folder, max_bytes, boot_id
         self._folder = folder / (boot_id or "files")
+        self._spare = 0
 
     def get(self, key: str) -> Buffer | None:
         """The bytes of a key as a read-only map, or None."""
@@ -138,22 +142,32 @@ class LocalFiles:
         return True
 
     def _make_room(self, nbytes: int) -> None:
-        """Removes what was not used for longest, and what dead processes left."""
-        files = sorted(self._list())
-        total = sum(size for _, size, _ in files)
-        for used, size, path in files:
-            if used < time.time() - OLD if path.suffix == UNFINISHED else total + nbytes > self._max:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                    total -= size
+        """Sees that there is room, as far as this process knows."""
+        if nbytes <= self._spare:
+            self._spare -= nbytes
+        else:
+            self._clean_up(nbytes)
         if shutil.disk_usage(self._folder).free < 2 * nbytes:
             raise OSError(errno.ENOSPC, "there is hardly any room left")
 
-    def _list(self) -> Iterator[tuple[float, int, Path]]:
-        for path in self._folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another worker made room, too
-                found = path.stat()
-                yield found.st_mtime, found.st_size, path
+    def _clean_up(self, nbytes: int) -> None:
+        """Removes what was not used for longest, somewhat more than needed, and what dead processes left."""
+        files = sorted(self._list())
+        total, share = sum(size for _, size, _ in files) + nbytes, self._max // SHARE
+        most = self._max if total <= self._max else self._max - share
+        for used, size, path in files:
+            if used < time.time() - OLD if path.endswith(UNFINISHED) else total > most:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                    total -= size
+        self._spare = min(max(0, self._max - total), share)
+
+    def _list(self) -> Iterator[tuple[float, int, str]]:
+        with os.scandir(self._folder) as files:
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):  # another worker made room, too
+                    found = file.stat()
+                    yield found.st_mtime, found.st_size, file.path
 
     def _write(self, path: Path, parts: Sequence[Buffer]) -> None:
         unfinished = self._folder / f"{secrets.token_hex(8)}{UNFINISHED}"

@@ -114,6 +114,18 @@ def test_what_was_not_read_for_longest_goes_first_and_stays_whole_for_who_reads_
     assert far.read
 
 
+def test_a_folder_with_many_files_is_looked_through_only_now_and_then_and_stays_within_its_bound(folder, monkeypatch):
+    tier, looks = LocalFiles(folder, 8 * MB), []
+    list_files = LocalFiles._list
+    monkeypatch.setattr(LocalFiles, "_list", lambda self: looks.append(1) or list_files(self))
+
+    for number in range(1_000):
+        assert tier.add(f"key-{number}", [bytes(16 << 10)])
+
+    assert 7 * MB < sum(path.stat().st_size for path in files(folder)) <= 8 * MB
+    assert len(looks) < 1_000 / 7
+
+
 def test_a_worker_that_died_while_it_wrote_does_no_harm(far, folder):
     backend = worker(far, folder)
     write_all(backend)
