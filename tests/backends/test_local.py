@@ -127,7 +127,7 @@ def test_a_folder_with_many_files_is_looked_through_only_now_and_then_and_stays_
 
 
 def test_a_worker_that_died_while_it_wrote_does_no_harm(far, folder):
-    backend = worker(far, folder)
+    backend = worker(far, folder, max_bytes=8 * MB)
     write_all(backend)
     body(backend, KEYS[0])
     (unfinished,) = [files(folder)[0].with_name(name) for name in ("0123.tmp",)]
