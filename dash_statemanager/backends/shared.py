@@ -16,7 +16,9 @@ import math
 import random
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -50,6 +52,10 @@ ATTEMPTS = 20
 UPLOADS = 3
 TOGETHER = 8 << 20
 """Larger bodies are put before the rest, which must not wait for them, and others not for that."""
+GUESSED = 1 << 20
+"""Bodies of up to so many bytes are put without a look whether they are there, if this process never met them."""
+KNOWN = 10_000
+"""Bodies that a process remembers to have met."""
 PAGE = 500
 
 
@@ -95,6 +101,7 @@ class SharedBodies(Wrapper):
     def __init__(self, inner: Backend, key: Callable[[], bytes], clock: Callable[[], float] = time.time) -> None:
         super().__init__(inner)
         self._key, self._clock = key, clock
+        self._met: OrderedDict[str, None] = OrderedDict()
 
     def get(self, key: str) -> Entry | None:
         return self.get_many([key]).get(key)
@@ -103,6 +110,7 @@ class SharedBodies(Wrapper):
         found = self.inner.get_many(keys)
         stubs = {key: stub for key, entry in found.items() if (stub := Stub.of(key, entry.payload))}
         bodies = self.inner.get_many({stub.body for stub in stubs.values()}) if stubs else {}
+        self._meet(stub.digest for stub in stubs.values())
         for key, stub in stubs.items():
             if stub.body in bodies:
                 found[key] = replace(found[key], payload=PartsPayload(stub.header, *bodies[stub.body].payload.parts()))
@@ -149,14 +157,18 @@ class SharedBodies(Wrapper):
             for number, (stub, body) in large.items():
                 if attempt > UPLOADS:  # others write and delete the same all the time: a copy of one's own
                     stub = replace(stub, digest=secrets.token_hex(16))
-                held = self._hold(stub, puts[number].ttl, joined) or _New.of(stub, body, puts[number].ttl, new)
+                guess = attempt == 1 and stub.nbytes <= GUESSED and stub.digest not in self._met
+                held = None if guess else self._hold(stub, puts[number].ttl, joined)
+                held = held or _New.of(stub, body, puts[number].ttl, new)
                 stubbed[number] = replace(puts[number], payload=BytesPayload(held.pack()))
             ahead = [put for each in new.values() for put in each.puts()]
             try:
                 if sum(put.payload.nbytes for put in ahead) > TOGETHER:
                     self.inner.put_many(ahead)
                     ahead = []
-                return self.inner.put_many([*ahead, *stubbed], delete=delete)[len(ahead) :]
+                etags = self.inner.put_many([*ahead, *stubbed], delete=delete)[len(ahead) :]
+                self._meet(stub.digest for stub, _ in large.values())
+                return etags
             except Conflict:
                 self._withdraw(joined, new.values())
                 if not self._is_as_expected(puts):
@@ -200,6 +212,13 @@ class SharedBodies(Wrapper):
             return None
         header, body = split([memoryview(part).cast("B") for part in parts])
         return Stub(put.key, nbytes, header, self._digest(body)), body
+
+    def _meet(self, digests: Iterable[str]) -> None:
+        for digest in digests:
+            self._met[digest] = None
+            if len(self._met) > KNOWN:
+                with suppress(KeyError):  # another thread was faster
+                    self._met.popitem(last=False)
 
     def _withdraw(self, joined: Iterable[Stub], new: Collection[_New]) -> None:
         """Takes back what a put that came too late did before, or may have done."""

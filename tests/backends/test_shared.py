@@ -12,7 +12,7 @@ import pytest
 
 from dash_statemanager.backends import open_backend, stubs
 from dash_statemanager.backends.base import ABSENT, Backend, BytesPayload, Entry, Put
-from dash_statemanager.backends.shared import LARGE, TOGETHER, SharedBodies
+from dash_statemanager.backends.shared import GUESSED, LARGE, TOGETHER, SharedBodies
 from dash_statemanager.backends.stubs import HEADER, is_body
 from dash_statemanager.backends.wrapper import Wrapper
 from dash_statemanager.config import load
@@ -271,7 +271,10 @@ class Counting(Wrapper):
         return self.inner.put_many(puts, delete=delete)
 
 
-@pytest.mark.parametrize(("size", "calls"), [(1 << 20, ["get", "put 4"]), (TOGETHER + 1, ["get", "put 2", "put 2"])])
+SIZES = [(GUESSED // 2, ["put 4"]), (GUESSED, ["get", "put 4"]), (TOGETHER + 1, ["get", "put 2", "put 2"])]
+
+
+@pytest.mark.parametrize(("size", "calls"), SIZES)
 def test_a_new_body_goes_along_with_the_rest_unless_it_is_so_large_that_that_would_wait(backend, size, calls):
     backend.inner = counting = Counting(backend.inner)
     puts = [Put("app/s.1/store/a", payload(1, os.urandom(size)), 60), Put("app/s.1/store/head", BytesPayload(b"1"), 60)]
@@ -280,6 +283,26 @@ def test_a_new_body_goes_along_with_the_rest_unless_it_is_so_large_that_that_wou
 
     assert counting.calls == calls
     assert [backend.get(put.key).etag for put in puts] == etags
+
+
+def test_what_this_process_never_met_is_put_without_a_look_and_joins_who_holds_it_all_the_same(another):
+    first, second = another(), another()
+    body = os.urandom(GUESSED // 2)
+    first.put("app/s.1/store/a", payload(1, body), 60)
+    second.inner = counting = Counting(second.inner)
+
+    second.put("app/s.2/store/a", payload(2, body), 60)
+    assert counting.calls[0].startswith("put")
+    del counting.calls[:]
+    second.put("app/s.3/store/a", payload(3, body), 60)
+
+    assert counting.calls[0] == "get"
+    assert sum(is_body(key) for key in kept(first)) == 1
+    for number in (1, 2, 3):
+        key = f"app/s.{number}/store/a"
+        assert content(another().get(key)) == payload(number, body).buffer
+        assert first.delete(key) == 1
+    assert kept(first) == []
 
 
 @pytest.mark.parametrize("size", [1 << 20, TOGETHER + 1])
