@@ -59,8 +59,7 @@ def wrap_error_handler(handler: Function | None) -> Function | None:
 
 
 def _wrap(function: Function, progress: Sequence[Any] | None) -> Function:
-    lock: Callable[[], AbstractContextManager[None]] = getattr(function, CALLBACK_LOCK, nullcontext)
-
+    lock: Callable[[], AbstractContextManager[None]] | None = getattr(function, CALLBACK_LOCK, None)
     handles = handles_of(function)
 
     @functools.wraps(function)
@@ -69,8 +68,10 @@ def _wrap(function: Function, progress: Sequence[Any] | None) -> Function:
         context = active_context(handles)
         if context is None:
             return function(*args, **kwargs)
-        conversion = enter(context, _opened(handles, context, progress))
+        conversion = enter(context, _opened(handles, context, progress) if handles else ())
         args, kwargs = _arguments(conversion, context, args, kwargs, progress)
+        if lock is None:
+            return _results(conversion, context, function(*args, **kwargs))
         with lock():
             return _results(conversion, context, function(*args, **kwargs))
 
@@ -88,7 +89,7 @@ def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
         context = active_context(handles)
         if context is None:
             return await function(*args, **kwargs)
-        conversion = await enter_async(context, _opened(handles, context, progress))
+        conversion = await enter_async(context, _opened(handles, context, progress) if handles else ())
         args, kwargs = _arguments(conversion, context, args, kwargs, progress)
         updates = context["updated_props"]
         async with lock():
@@ -114,10 +115,8 @@ def active_context(handles: Handles | None = None) -> dict[str, Any] | None:
     return context if context is not None and (handles or is_active(context)) else None
 
 
-def _opened(handles: Handles | None, context: dict[str, Any], progress: Sequence[Any] | None) -> Collection[str]:
+def _opened(handles: Handles, context: dict[str, Any], progress: Sequence[Any] | None) -> Collection[str]:
     """Names of the properties whose arguments are handles."""
-    if handles is None:
-        return ()
     grouping = context.get("args_grouping") or []
     named = grouping.items() if isinstance(grouping, dict) else ()
     parts = [part for name, part in named if handles.named(name)]

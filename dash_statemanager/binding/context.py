@@ -138,10 +138,8 @@ class Conversion:
         for leaf in leaves(context.get("args_grouping")):
             if leaf.get("value") is not None and (name := prop_id(leaf)) in self._values:
                 leaf["value"] = self._values[name]
-        for name in ("input_values", "state_values"):
-            values = context.get(name) or {}
-            for key in values.keys() & self._values.keys():
-                values[key] = self._values[key]
+        for values in (context.get("input_values") or {}, context.get("state_values") or {}):
+            values.update({name: value for name, value in self._values.items() if name in values})
         for triggered in context.get("triggered_inputs") or []:
             triggered["value"] = self._values.get(triggered["prop_id"], triggered["value"])
 
@@ -256,7 +254,9 @@ def enter(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
         handles: Inputs and states whose arguments are handles.
     """
     if (conversion := context.get(CONVERTED)) is None:
-        conversion = _begin(context)
+        if current_visit() is None:
+            adopt_session(context)
+        conversion = context[CONVERTED] = Conversion(context)
         conversion.read(arguments(context), handles)
         _convert(context, conversion)
     return conversion
@@ -265,15 +265,11 @@ def enter(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
 async def enter_async(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
     """As `enter`; what may wait for the backend is done in a thread."""
     if (conversion := context.get(CONVERTED)) is None:
-        conversion = _begin(context)
+        if current_visit() is None:
+            adopt_session(context)
+        conversion = context[CONVERTED] = Conversion(context)
         await conversion.read_async(arguments(context), handles)
         _convert(context, conversion)
-    return conversion
-
-
-def _begin(context: dict[str, Any]) -> Conversion:
-    adopt_session(context)
-    conversion = context[CONVERTED] = Conversion(context)
     return conversion
 
 
@@ -293,10 +289,9 @@ def arguments(context: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def adopt_session(context: Mapping[str, Any]) -> None:
     """In a worker, where no request is: acts for the session whose cookies Dash carried along."""
-    if current_visit() is None:
-        headers = {name.lower(): value for name, value in (context.get("headers") or {}).items()}
-        session, _ = get_state_manager().cookies.load((context.get("cookies") or {}).get)
-        enter_visit(Visit(session, header=lambda name: headers.get(name.lower())))
+    headers = {name.lower(): value for name, value in (context.get("headers") or {}).items()}
+    session, _ = get_state_manager().cookies.load((context.get("cookies") or {}).get)
+    enter_visit(Visit(session, header=lambda name: headers.get(name.lower())))
 
 
 def _is_job(context: Mapping[str, Any]) -> bool:
