@@ -109,7 +109,9 @@ class SmallChanges:
         upsert = self._upsert(entries, partial(_extended, extended, *extension) if extension else replaced)
         change = upsert.from_select(list(_TYPES), sa.select(data).where(holds))
         if self._server:
-            change = change.add_cte(sa.delete(chunks).where(chunks.c.key.in_([*keys, *gone]), holds).cte("stale"))
+            whole = [key for key, kind in zip(keys, kinds, strict=True) if kind is not _EXTENDED]
+            if whole or gone:
+                change = change.add_cte(sa.delete(chunks).where(chunks.c.key.in_([*whole, *gone]), holds).cte("stale"))
             if gone:
                 change = change.add_cte(sa.delete(entries).where(_c.key.in_(gone), holds).cte("gone"))
         return Statement(change, self._dialect)
