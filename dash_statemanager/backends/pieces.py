@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .base import Buffer, Range
 
-__all__ = ["Piece", "by_range", "cut", "grouped", "split"]
+__all__ = ["Piece", "by_range", "cut", "divide", "grouped", "split"]
 
 
 class Piece(NamedTuple):
@@ -26,6 +26,11 @@ class Piece(NamedTuple):
 
 def split(parts: Iterable[Buffer], size: int) -> Iterator[Buffer]:
     """The bytes of all parts in chunks of `size` bytes; copied only where a chunk is of several parts."""
+    return map(_joined, divide(parts, size))
+
+
+def divide(parts: Iterable[Buffer], size: int) -> Iterator[list[memoryview]]:
+    """As `split`, and nothing is copied: each chunk in the pieces that it has of the parts."""
     pieces: list[memoryview] = []
     room = size
     for part in parts:
@@ -35,10 +40,10 @@ def split(parts: Iterable[Buffer], size: int) -> Iterator[Buffer]:
             room -= pieces[-1].nbytes
             view = view[pieces[-1].nbytes :]
             if not room:
-                yield _joined(pieces)
+                yield pieces
                 pieces, room = [], size
     if pieces:
-        yield _joined(pieces)
+        yield pieces
 
 
 def cut(ranges: Iterable[Range], nbytes: int, chunk: int) -> Iterator[Piece]:

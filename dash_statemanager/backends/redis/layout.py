@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..base import ABSENT, ANY, Buffer, Put, size_of
-from ..pieces import split
+from ..base import ABSENT, ANY, Put, size_of
+from ..pieces import divide
 
 __all__ = ["CHUNK", "HEAD", "Head", "Names", "Upload"]
 
@@ -20,7 +20,7 @@ CHUNK = (8 << 20) - (1 << 10)
 """Redis keeps a string of a whole 8 MiB in 10: what it adds must fit as well."""
 HEAD = 64
 SMALL = 16 << 10
-"""Bytes that a script may hold without being slow; more is sent before it."""
+"""Bytes of a payload that a script may hold without being slow; more is sent before it."""
 MAGIC = "DSM1"
 FOREVER = 1e10
 """Seconds of a lifetime that counts as endless."""
@@ -113,28 +113,30 @@ class Upload:
         key: The key.
         name: Its name.
         etag: New with every upload.
-        uploads: What is sent before the script, by name: the chunks of a large payload, or the entry of a smaller one.
+        uploads: What is sent before the script, by name and in pieces: the chunks of a large payload, or the entry of
+            a smaller one.
         arguments: What the script is told of it.
     """
 
     def __init__(self, name: str, put: Put, now: float) -> None:
         self.key, self.name, self.etag = put.key, name, os.urandom(8).hex()
-        self.uploads: dict[str, Buffer] = {}
+        self.uploads: dict[str, list[memoryview]] = {}
         parts = put.payload.parts()
         nbytes, ttl = size_of(parts), lifetime(put.ttl)
-        pieces: list[Buffer] = []
-        if nbytes > CHUNK:
-            pieces += split([view.cast("B") for part in parts if (view := memoryview(part)).nbytes], CHUNK)
-        head = Head(self.etag, None if ttl is None else now + ttl, nbytes, len(pieces))
-        if pieces:
-            self.uploads |= zip(head.chunk_names(name), pieces, strict=True)
-            parts = ()
-        entry = b"".join((head.pack(), *parts))
-        if len(entry) > SMALL and not put.append:
-            self.uploads[upload_name(name, self.etag)] = entry
-            entry = b""
+        chunks = -(-nbytes // CHUNK) if nbytes > CHUNK else 0
+        head = Head(self.etag, None if ttl is None else now + ttl, nbytes, chunks)
+        entry = head.pack()
+        if chunks or (nbytes > SMALL and not put.append):
+            views = [view.cast("B") for part in parts if (view := memoryview(part)).nbytes]
+            if chunks:
+                self.uploads |= zip(head.chunk_names(name), divide(views, CHUNK), strict=True)
+            else:
+                self.uploads[upload_name(name, self.etag)] = [memoryview(entry), *views]
+                entry = b""
+        else:
+            entry = b"".join((entry, *parts))
         expect = "*" if put.expect is ANY else "-" if put.expect is ABSENT else put.expect
-        words = f"{self.etag} {len(pieces)} {milliseconds(ttl) or '*'} {expect}"
+        words = f"{self.etag} {chunks} {milliseconds(ttl) or '*'} {expect}"
         if more := put.append:
             words += f" {more.start} {more.renew:d} {more.most}"
         self.arguments = entry, words
