@@ -19,21 +19,18 @@ from .entries import (
     Entry,
     Expect,
     Listing,
+    MemoryRoom,
     PartsPayload,
     Payload,
     Put,
     Range,
     Ranges,
+    Room,
     full,
     size_of,
 )
 
 Reach = Literal["browser", "process", "machine", "network"]
-
-
-def in_memory(nbytes: int) -> memoryview:
-    """So many bytes of this process's memory, to be filled."""
-    return memoryview(bytearray(nbytes))
 
 
 class Backend(ABC):
@@ -52,8 +49,8 @@ class Backend(ABC):
     never come here at all: the manager sends the values themselves."""
     exact: bool = True
     """Whether conditional puts hold among all processes, whatever happens."""
-    room: Callable[[int], memoryview] = staticmethod(in_memory)
-    """Gives the bytes into which a large payload is received."""
+    room: Callable[[int], Room] = MemoryRoom
+    """Where a large payload of so many bytes is received."""
 
     range_bytes: int = 0
     """How much to ask `get_ranges` for at a time; 0 where it reads no less than `get`."""
@@ -149,12 +146,14 @@ __all__ = [
     "Entry",
     "Expect",
     "Listing",
+    "MemoryRoom",
     "PartsPayload",
     "Payload",
     "Purges",
     "Put",
     "Range",
     "Ranges",
+    "Room",
     "full",
     "size_of",
 ]

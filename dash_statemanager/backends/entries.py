@@ -18,11 +18,13 @@ __all__ = [
     "Entry",
     "Expect",
     "Listing",
+    "MemoryRoom",
     "PartsPayload",
     "Payload",
     "Put",
     "Range",
     "Ranges",
+    "Room",
     "full",
     "size_of",
 ]
@@ -71,6 +73,33 @@ class PartsPayload:
 
     def parts(self) -> Sequence[Buffer]:
         return self._parts
+
+
+class Room(Protocol):
+    """Where a payload of known size is received, piece by piece; threads may share it."""
+
+    def put(self, at: int, data: Buffer) -> None:
+        """Puts bytes to their place."""
+
+    def whole(self) -> Buffer:
+        """What was received, read-only, once all is there."""
+
+
+class MemoryRoom:
+    """A room in the memory of this process.
+
+    Args:
+        nbytes: Of the payload.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        self._data = memoryview(bytearray(nbytes))
+
+    def put(self, at: int, data: Buffer) -> None:
+        self._data[at : at + len(data)] = data
+
+    def whole(self) -> Buffer:
+        return self._data.toreadonly()
 
 
 class _Expectation:

@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
-from mmap import mmap
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from weakref import finalize
 
-from .base import Backend, Buffer, BytesPayload, Entry, Range, Ranges, in_memory, size_of
+from .base import Backend, Buffer, BytesPayload, Entry, MemoryRoom, Range, Ranges, Room, size_of
 from .disk import map_file, private, read_boot_id
 from .stubs import is_body
 from .wrapper import Wrapper
@@ -105,9 +105,9 @@ class LocalFiles:
         if not self._usable or nbytes > self._max:
             return None
         try:
-            room = memoryview(parts[0]).obj
-            if isinstance(room, _Room) and len(room) == nbytes:
-                room.name(self._path(key))
+            received = memoryview(parts[0]).obj
+            if isinstance(received, _Received) and len(received) == nbytes:
+                received.room.name(self._path(key))
             else:
                 self._make_room(nbytes)
                 self._write(self._path(key), parts)
@@ -116,13 +116,13 @@ class LocalFiles:
             return None
         return self.get(key)
 
-    def room(self, nbytes: int) -> memoryview:
-        """Bytes to receive something into: of a file without a name, which `add` gives it, or else of memory."""
+    def room(self, nbytes: int) -> Room:
+        """Where to receive something: a file without a name, which `add` gives it, or else memory."""
         if LEAST <= nbytes <= self._max and hasattr(os, "O_TMPFILE") and self._boot_id and self._usable:
             with contextlib.suppress(OSError):
                 self._make_room(nbytes)
-                return memoryview(_Room.of(self._folder, nbytes))
-        return in_memory(nbytes)
+                return _FileRoom(self._folder, nbytes)
+        return MemoryRoom(nbytes)
 
     @cached_property
     def _usable(self) -> bool:
@@ -187,24 +187,37 @@ class LocalFiles:
         return self._folder / blake2b(key.encode(), digest_size=16).hexdigest()
 
 
-class _Room(mmap):
-    """A file without a name, mapped into memory; nothing is left of it where it never gets one."""
+class _FileRoom:
+    """A file without a name; nothing is left of it where it never gets one.
 
-    descriptor: int
+    It is written, not mapped, while it is received: that costs a page fault for each page.
+    """
 
-    @classmethod
-    def of(cls, folder: Path, nbytes: int) -> _Room:
-        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, nbytes)  # a full disk is an error here, and the end of the process later
-            room = cls(descriptor, nbytes)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        room.descriptor = descriptor
-        finalize(room, os.close, descriptor)
-        return room
+    def __init__(self, folder: Path, nbytes: int) -> None:
+        self._descriptor, self._nbytes = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600), nbytes
+        finalize(self, os.close, self._descriptor)
+        os.posix_fallocate(self._descriptor, 0, nbytes)
+
+    def put(self, at: int, data: Buffer) -> None:
+        view = memoryview(data)
+        if at + len(view) > self._nbytes:
+            raise ValueError(f"{len(view)} bytes do not fit there")
+        while view:
+            size = os.pwrite(self._descriptor, view, at)
+            at, view = at + size, view[size:]
+
+    def whole(self) -> Buffer:
+        received = _Received(self._descriptor, self._nbytes, access=ACCESS_READ)
+        received.room = self
+        return memoryview(received)
 
     def name(self, path: Path) -> None:
         with contextlib.suppress(FileExistsError):  # Python follows the link only where it is given some descriptor
-            os.link(f"/proc/self/fd/{self.descriptor}", path, src_dir_fd=self.descriptor, follow_symlinks=True)
+            link = f"/proc/self/fd/{self._descriptor}"
+            os.link(link, path, src_dir_fd=self._descriptor, follow_symlinks=True)
+
+
+class _Received(mmap):
+    """What was received, as a map."""
+
+    room: _FileRoom

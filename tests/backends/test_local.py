@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dash_statemanager.backends.base import Backend, BytesPayload, Entry
+from dash_statemanager.backends.base import Backend, BytesPayload, Entry, MemoryRoom, Room
 from dash_statemanager.backends.local import OLD, LocalFiles, LocalTier
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.redis import RedisBackend
@@ -182,22 +182,35 @@ def test_what_comes_from_a_server_is_received_into_its_file(tmp_path, folder):
     )
     backend, large = SharedBodies(tier, lambda: b"key"), os.urandom(20 * MB)
     backend.put(KEYS[0], BytesPayload(large))
-    received: list[memoryview] = []
+    received: list[Room] = []
     tier.inner.room = lambda nbytes: received.append(tier._files.room(nbytes)) or received[-1]
 
     first = body(backend, KEYS[0])
 
-    assert first == large[64:] == received[0]
+    assert first == large[64:] == received[0].whole()
     (kept,) = files(folder)
     with kept.open("r+b") as file:
         file.write(b"seen by all")
-    assert bytes(first[:11]) == bytes(received[0][:11]) == b"seen by all"
+    assert bytes(first[:11]) == bytes(received[0].whole()[:11]) == b"seen by all"
     backend.close()
 
 
 def test_what_was_received_for_nothing_leaves_no_file(folder):
     tier = LocalFiles(folder, 100 * MB)
-    tier.room(MB)[:4] = b"half"
+    tier.room(MB).put(0, b"half")
     assert files(folder) == []
-    assert bytes(tier.room(5 * MB)[:4]) == bytes(4)
-    assert len(tier.room(200 * MB)) == 200 * MB
+
+
+@pytest.mark.parametrize("nbytes", [5 * MB, 200 * MB])
+def test_pieces_come_in_any_order_and_none_goes_beyond_the_end(folder, nbytes):
+    room = LocalFiles(folder, 100 * MB).room(nbytes)
+    assert isinstance(room, MemoryRoom) == (nbytes == 200 * MB)
+
+    room.put(nbytes - 4, b"last")
+    room.put(0, b"first")
+    with pytest.raises(ValueError):
+        room.put(nbytes - 1, b"more")
+
+    whole = room.whole()
+    assert (bytes(whole[:6]), bytes(whole[-5:]), len(whole)) == (b"first\0", b"\0last", nbytes)
+    assert memoryview(whole).readonly

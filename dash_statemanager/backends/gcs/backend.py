@@ -101,7 +101,7 @@ class GcsBackend(Backend, Purges):
             stat = stats[0] if stats else self._bucket.stat(key)
             if stat is None or None in found or not stat.alive(self._clock()):
                 return None
-            parts = [memoryview(each.data).toreadonly() for each in found if each is not None]
+            parts = [each.data for each in found if each is not None]
             lengths = [max(0, min(end, stat.nbytes) - first) for first, end in ranges]
             if {each.generation for each in stats} <= {stat.generation} and list(map(len, parts)) == lengths:
                 return Ranges(parts, stat.nbytes, stat.etag, stat.expires_at)  # else it was put meanwhile

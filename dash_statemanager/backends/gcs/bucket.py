@@ -14,7 +14,7 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound, P
 from google.cloud import storage
 
 from ...errors import BackendError, BackendUnavailable
-from ..base import Buffer, Range
+from ..base import Buffer, Range, Room
 from ..deadline import within
 from ..forks import tell_child
 from .connection import connect
@@ -164,18 +164,18 @@ class Bucket:
             if token is None:
                 return
 
-    def fetch(self, keys: Iterable[str], room: Callable[[int], memoryview]) -> dict[str, tuple[Stat, Buffer]]:
-        """The objects that are there, with their data in the bytes that `room` gives, by name."""
+    def fetch(self, keys: Iterable[str], make_room: Callable[[int], Room]) -> dict[str, tuple[Stat, Buffer]]:
+        """The objects that are there, with their data, each in a room of its size, by name."""
         found: dict[str, tuple[Stat, Buffer]] = {}
         wanted = list(dict.fromkeys(keys))
         while wanted:
-            begun = [download for download in self.map(lambda key: self._begin(key, room), wanted) if download]
+            begun = [download for download in self.map(lambda key: self._begin(key, make_room), wanted) if download]
             self.map(self._go_on, [(download, at) for download in begun for at in download.rest()])
             for download in begun:
                 if not (download.torn or download.is_intact()):
                     raise BackendUnavailable(f"data was damaged on its way from gs://{self.name}", "Read it again")
                 if download.stat and not download.torn:
-                    found[download.key] = download.stat, download.data.toreadonly()
+                    found[download.key] = download.stat, download.data()
             wanted = [download.key for download in begun if download.torn]
         return found
 
@@ -210,16 +210,16 @@ class Bucket:
         wait(futures)
         return [future.result() for future in futures]
 
-    def _begin(self, key: str, room: Callable[[int], memoryview]) -> Download | None:
+    def _begin(self, key: str, make_room: Callable[[int], Room]) -> Download | None:
         def work(bucket: Any, options: dict[str, Any]) -> Download:
-            download = Download(f"{bucket.client.api_endpoint}/{self.name}", key, room)
+            download = Download(f"{bucket.client.api_endpoint}/{self.name}", key, make_room)
             options["retry"](download.begin)(bucket.client._http, options["timeout"])
             return download
 
         download = self._ask("storage.objects.get and storage.objects.list", work)
         if download is not None and download.stat is None:
             download.stat = self.stat(key)
-            download.torn = download.stat is not None and download.stat.nbytes != len(download.data)
+            download.torn = download.stat is not None and download.stat.nbytes != download.nbytes
         return download
 
     def _go_on(self, range_: tuple[Download, int]) -> None:

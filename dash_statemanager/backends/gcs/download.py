@@ -14,7 +14,7 @@ import google_crc32c
 import requests
 from google.api_core.exceptions import NotFound, from_http_response
 
-from ..base import Range
+from ..base import Buffer, MemoryRoom, Range, Room
 from .stat import Stat
 
 __all__ = ["Download", "Stretch"]
@@ -30,20 +30,20 @@ class Download:
     Args:
         url: Address of the server and the bucket.
         key: The object's name.
-        room: Gives the bytes into which it is received.
+        make_room: Gives the room in which it is received.
 
     Attributes:
         stat: What is known of it after `begin`; None from a server that tells only when asked.
-        data: What was received, in its place.
+        nbytes: Its size, then.
         torn: Whether the object was overwritten while it was read, and has to be read again.
     """
 
     stat: Stat | None = None
 
-    def __init__(self, url: str, key: str, room: Callable[[int], memoryview]) -> None:
+    def __init__(self, url: str, key: str, make_room: Callable[[int], Room]) -> None:
         self.key = key
-        self.data = memoryview(b"")
-        self._room = room
+        self.nbytes, self._make_room = 0, make_room
+        self._room: Room = MemoryRoom(0)
         self.torn = False
         self._url = f"{url}/{quote(key)}"
         self._hash = ""
@@ -54,7 +54,7 @@ class Download:
 
     def rest(self) -> Iterator[int]:
         """Where the other ranges begin."""
-        return iter(range(RANGE, len(self.data), RANGE))
+        return iter(range(RANGE, self.nbytes, RANGE))
 
     def go_on(self, session: requests.Session, timeout: tuple[float, float], at: int) -> None:
         """Asks for another range of the same generation."""
@@ -63,11 +63,15 @@ class Download:
         except NotFound:
             self.torn = True
 
+    def data(self) -> Buffer:
+        """What was received."""
+        return self._room.whole()
+
     def is_intact(self) -> bool:
         """Whether the checksum is the one that the server has."""
-        crc = google_crc32c.Checksum()
-        for at in range(0, len(self.data), PIECE):
-            crc.update(bytes(self.data[at : at + PIECE]))
+        crc, data = google_crc32c.Checksum(), self.data()
+        for at in range(0, self.nbytes, PIECE):
+            crc.update(bytes(data[at : at + PIECE]))
         return not self._hash or self._hash == base64.b64encode(crc.digest()).decode()
 
     def _ask(self, session: requests.Session, timeout: tuple[float, float], at: int) -> None:
@@ -77,11 +81,11 @@ class Download:
                 return  # it is empty
             if at == 0:
                 self._prepare(response)
-            _receive(response, self.data[at : at + RANGE])
+            _receive(response, self._room, at, min(RANGE, self.nbytes - at))
 
     def _prepare(self, response: requests.Response) -> None:
-        total = _total(response)
-        self.data = self._room(total)
+        self.nbytes = total = _total(response)
+        self._room = self._make_room(total)
         self.stat = Stat.of_headers(self.key, total, response.headers)
         hashes = dict(pair.strip().split("=", 1) for pair in response.headers.get("x-goog-hash", "").split(",") if pair)
         self._hash = hashes.get("crc32c", "")
@@ -103,7 +107,7 @@ class Stretch:
     stat: Stat | None = None
 
     def __init__(self, url: str, key: str, wanted: Range) -> None:
-        self.data = bytearray()
+        self.data: Buffer = b""
         self._key, self._wanted = key, wanted
         self._url = f"{url}/{quote(key)}"
 
@@ -116,8 +120,10 @@ class Stretch:
             if response is not None:
                 total = _total(response)
                 self.stat = Stat.of_headers(self._key, total, response.headers)
-                self.data = bytearray(min(end, total) - first)
-                _receive(response, memoryview(self.data))
+                nbytes = min(end, total) - first
+                room = MemoryRoom(nbytes)
+                _receive(response, room, 0, nbytes)
+                self.data = room.whole()
 
 
 @contextmanager
@@ -140,10 +146,10 @@ def _total(response: requests.Response) -> int:
     return int(response.headers.get("Content-Range", response.headers["Content-Length"]).rpartition("/")[2])
 
 
-def _receive(response: requests.Response, room: memoryview) -> None:
-    at = 0
+def _receive(response: requests.Response, room: Room, at: int, nbytes: int) -> None:
     for piece in response.iter_content(PIECE):
-        room[at : at + len(piece)] = piece
-        at += len(piece)
-    if at < len(room):
+        data = piece[:nbytes]
+        room.put(at, data)
+        at, nbytes = at + len(data), nbytes - len(data)
+    if nbytes:
         raise requests.ConnectionError("the answer ended early")

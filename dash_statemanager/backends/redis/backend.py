@@ -224,14 +224,13 @@ class RedisBackend(Backend):
                 yield name, head, value
 
     def _chunks(self, place: int, name: str, head: Head) -> Buffer | None:
-        whole = self.room(head.nbytes)
-        end = 0
+        room, end = self.room(head.nbytes), 0
         for names in _pages(head.chunk_names(name), AT_ONCE):
-            chunks = self._servers.run(place, [("MGET", *names)], into=whole[end:])[-1]
-            if None in chunks:
+            sizes = self._servers.run(place, [("MGET", *names)], into=(room, end))[-1]
+            if None in sizes:
                 return None
-            end += sum(map(len, chunks))
-        return whole.toreadonly()
+            end += sum(sizes)
+        return room.whole()
 
     def _ranges(self, place: int, name: str, head: Head, ranges: Sequence[Range]) -> Sequence[Buffer] | None:
         """The bytes of the ranges; None where the entry was replaced meanwhile."""

@@ -13,8 +13,13 @@ from typing import Any
 from redis import cluster, exceptions
 from redis.connection import DefaultParser
 
-__all__ = ["Parser", "landing"]
+from ..base import Room
 
+__all__ = ["Parser", "Place", "landing"]
+
+Place = tuple[Room, int]
+"""A room, and where in it."""
+BUFFER = 1 << 20
 FRESH = 1.0
 """Seconds after a reply in which a connection is not asked whether it still stands: who uses it finds out."""
 _errors = getattr(cluster, "ClusterParser", DefaultParser)
@@ -24,25 +29,39 @@ _errors = getattr(cluster, "ClusterParser", DefaultParser)
 class _Landing(threading.local):
     """Where the strings of the replies that this thread waits for are to be put."""
 
-    _free: memoryview | None = None
+    _place: Place | None = None
+    _buffer: memoryview | None = None
 
-    def into(self, buffer: memoryview | None) -> _Landing:
-        """Puts strings one after the other into the buffer, as far as they fit, until it is left."""
-        self._free = buffer
+    def into(self, place: Place | None) -> _Landing:
+        """Puts strings one after the other into a room, until it is left."""
+        self._place = place
         return self
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *_: object) -> None:
-        self._free = None
+        self._place = None
 
-    def take(self, nbytes: int) -> memoryview | None:
-        """The place for a string; None where it is to be an object of its own."""
-        if self._free is None or nbytes > len(self._free):
-            return None
-        place, self._free = self._free[:nbytes], self._free[nbytes:]
-        return place
+    @property
+    def is_open(self) -> bool:
+        return self._place is not None
+
+    def receive(self, stream: io.BufferedReader, nbytes: int) -> int:
+        """Puts a string of so many bytes to its place, and returns its size.
+
+        It comes by a buffer that was used before: the system gives new memory, and room in files, much more slowly.
+        """
+        assert self._place is not None
+        room, at = self._place
+        buffer = self._buffer = self._buffer or memoryview(bytearray(BUFFER))
+        for start in range(0, nbytes, BUFFER):
+            piece = buffer[: nbytes - start]
+            if stream.readinto(piece) != len(piece):
+                raise exceptions.ConnectionError("Connection closed by server.")
+            room.put(at + start, piece)
+        self._place = room, at + nbytes
+        return nbytes
 
 
 landing = _Landing()
@@ -142,15 +161,10 @@ class Parser:
         raise exceptions.InvalidResponse(f"Protocol Error: {line!r}")
 
     @staticmethod
-    def _string(stream: io.BufferedReader, nbytes: int) -> bytes | memoryview | None:
+    def _string(stream: io.BufferedReader, nbytes: int) -> bytes | int | None:
         if nbytes < 0:
             return None
-        place = landing.take(nbytes)
-        if place is None:
-            string: bytes | memoryview = stream.read(nbytes)
-        else:
-            stream.readinto(place)
-            string = place
+        string = landing.receive(stream, nbytes) if landing.is_open else stream.read(nbytes)
         stream.read(2)
         return string
 

@@ -18,7 +18,7 @@ from ..forks import tell_child
 from ..turns import Turns
 from .failures import Translated
 from .patience import patience
-from .replies import landing
+from .replies import Place, landing
 from .scripts import spell_out
 from .topology import Topology, open_topology
 from .url import Address, Target
@@ -85,7 +85,7 @@ class Servers:
         """A name that the server of a place would hold."""
         return self._operate(lambda: self._topology.some_name(place))
 
-    def run(self, place: int, commands: Sequence[Command], into: memoryview | None = None) -> list[Any]:
+    def run(self, place: int, commands: Sequence[Command], into: Place | None = None) -> list[Any]:
         """Sends the commands in one round trip and returns the replies.
 
         They must bear repetition: where a connection breaks before the reply, they are sent again.
@@ -93,7 +93,7 @@ class Servers:
         Args:
             place: Where.
             commands: What; a script comes last.
-            into: Where strings of the replies are to be put, one after the other.
+            into: Where strings of the replies are to be put, one after the other; their sizes come in place of them.
 
         Raises:
             BackendError: The first of the errors among the replies, or why there are none.
@@ -125,7 +125,7 @@ class Servers:
         what = f"all {self._pool_size} connections to {self.location} stayed busy with other threads"
         return BackendBusy(what, "Raise STATE_POOL_SIZE")
 
-    def _attempt(self, place: int, commands: Sequence[Command], into: memoryview | None) -> list[Any]:
+    def _attempt(self, place: int, commands: Sequence[Command], into: Place | None) -> list[Any]:
         topology, asking, moves = self._topology, None, 0
         settled = time.monotonic() + self._timeout
         while True:

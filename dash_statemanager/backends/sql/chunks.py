@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...errors import CorruptPayload
-from ..base import Buffer, Range
+from ..base import Buffer, Range, Room
 from ..pieces import by_range, cut, grouped, split
 from .change import Change
 from .database import Database
@@ -37,14 +37,14 @@ def write(database: Database, cursor: Any, change: Change) -> None:
         sql.stale_chunks.run(cursor, batch)
 
 
-def read(database: Database, row: Row, room: Callable[[int], memoryview]) -> Buffer:
-    """The payload of a row, read-only, in the bytes that `room` gives.
+def read(database: Database, row: Row, make_room: Callable[[int], Room]) -> Buffer:
+    """The payload of a row, read-only, in a room of its size.
 
     Raises:
         FileNotFoundError: Chunks of it are gone: the row was replaced or deleted meanwhile.
         CorruptPayload: There are more bytes than the row says.
     """
-    whole = room(row.nbytes)
+    room = make_room(row.nbytes)
     filled = number = 0
     while filled < row.nbytes:
         found = database.fetch(database.statements.chunk.run, of_key=row.key, of_etag=row.etag, at=number)
@@ -53,10 +53,10 @@ def read(database: Database, row: Row, room: Callable[[int], memoryview]) -> Buf
         body = found[0][0]
         if filled + len(body) > row.nbytes:
             raise CorruptPayload(f"the chunks of {row.key!r} have more than {row.nbytes} bytes")
-        whole[filled : filled + len(body)] = body
+        room.put(filled, body)
         filled += len(body)
         number += 1
-    return whole.toreadonly()
+    return room.whole()
 
 
 def read_ranges(database: Database, row: Row, chunk: int | None, ranges: Sequence[Range]) -> Sequence[Buffer]:
