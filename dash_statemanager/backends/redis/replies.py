@@ -41,7 +41,7 @@ class _Landing(threading.local):
         pass
 
     def __exit__(self, *_: object) -> None:
-        self._place = None
+        self._place = self._buffer = None
 
     @property
     def is_open(self) -> bool:
@@ -50,11 +50,13 @@ class _Landing(threading.local):
     def receive(self, stream: io.BufferedReader, nbytes: int) -> int:
         """Puts a string of so many bytes to its place, and returns its size.
 
-        It comes by a buffer that was used before: the system gives new memory, and room in files, much more slowly.
+        It comes by a buffer that is used again and again: new memory costs a page fault for each page.
         """
         assert self._place is not None
         room, at = self._place
-        buffer = self._buffer = self._buffer or memoryview(bytearray(BUFFER))
+        if self._buffer is None:
+            self._buffer = memoryview(bytearray(BUFFER))
+        buffer = self._buffer
         for start in range(0, nbytes, BUFFER):
             piece = buffer[: nbytes - start]
             if stream.readinto(piece) != len(piece):
