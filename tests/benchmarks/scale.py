@@ -177,14 +177,15 @@ def main() -> None:
         with places(kind) as settings:
             stores = [Store(*each) for each in zip(settings, (few, many), strict=True)]
             for operation in OPERATIONS:
-                print(_row(kind, operation, *compare(*stores, operation, asked.rounds)), flush=True)
+                print(row(kind, operation, *compare(*stores, operation, asked.rounds)), flush=True)
             for store in stores:
                 store.manager.close()
 
 
-def _row(kind: str, operation: str, small: Sequence[float], large: Sequence[float]) -> str:
-    times = (f"{1e6 * median(each):,.0f} µs" for each in (small, large))
-    return f"| {kind} | {operation} | {' | '.join(times)} | {times(large, small):.2f}x |"
+def row(kind: str, operation: str, small: Sequence[float], large: Sequence[float]) -> str:
+    """One line of the table."""
+    medians = " | ".join(f"{1e6 * median(each):,.0f} µs" for each in (small, large))
+    return f"| {kind} | {operation} | {medians} | {times(large, small):.2f}x |"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.benchmarks.scale import OPERATIONS, Store, compare, places, times
+from tests.benchmarks.scale import OPERATIONS, Store, compare, places, row, times
 
 FEW, MANY = 300, 30_000
 MOST = 2.5
@@ -37,3 +37,8 @@ def test_a_hundred_times_as_many_entries_cost_little_more(stores: list[Store], o
         if found[-1] < MOST:
             return
     pytest.fail(f"{operation}: {', '.join(f'{each:.2f}' for each in found)} times as long, at most {MOST:g}")
+
+
+def test_a_line_of_the_table_has_both_times_and_the_median_of_their_ratios() -> None:
+    line = row("sqlite", "small write", [0.001, 0.001, 0.002], [0.001, 0.0015, 0.003])
+    assert line == "| sqlite | small write | 1,000 µs | 1,500 µs | 1.50x |"
