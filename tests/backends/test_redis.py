@@ -24,7 +24,14 @@ from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
 from dash_statemanager.backends.redis import RedisBackend
 from dash_statemanager.backends.redis.layout import CHUNK
 from dash_statemanager.config import Settings
-from dash_statemanager.errors import BackendError, BackendFormatError, BackendUnavailable, ConfigError, Conflict
+from dash_statemanager.errors import (
+    BackendError,
+    BackendFormatError,
+    BackendUnavailable,
+    ConfigError,
+    Conflict,
+    CorruptPayload,
+)
 from tests.conftest import ROOT, missing
 from tests.servers.base import running, wait_until
 from tests.servers.redis import PASSWORD, RedisServer
@@ -229,6 +236,21 @@ def test_a_value_that_lost_a_chunk_is_missing_and_reported(backend, client, capl
     assert backend.get(KEY) is None
 
     assert "chunks of '{dash/scope}/store/version' are gone" in caplog.text
+
+
+@pytest.mark.parametrize("change", [lambda chunk: chunk + bytes(8), lambda chunk: chunk[:-8]], ids=["more", "less"])
+def test_chunks_of_another_size_are_a_corrupt_payload_and_the_connection_goes_on(backend, client, change):
+    backend.put(KEY, payload(2 * CHUNK), ttl=60)
+    last = chunks(client)[-1]
+    client.set(last, change(client.get(last)))
+
+    with pytest.raises(CorruptPayload, match="the chunks of .* have"):
+        backend.get(KEY)
+
+    backend.put(KEY, put := payload(2 * CHUNK), ttl=60)
+    entry = backend.get(KEY)
+    assert entry is not None
+    assert bytes(entry.payload.parts()[0]) == put.buffer
 
 
 def test_ranges_take_two_round_trips_and_no_chunk_that_they_are_not_in(warm, client):

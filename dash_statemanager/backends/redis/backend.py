@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...errors import BackendFormatError, BackendUnavailable, Conflict
+from ...errors import BackendFormatError, BackendUnavailable, Conflict, CorruptPayload
 from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Put, Range, Ranges
 from ..pieces import by_range, cut, grouped
 from .layout import CHUNK, HEAD, Head, Names, Upload, lifetime, milliseconds, pack_time
@@ -226,10 +226,15 @@ class RedisBackend(Backend):
     def _chunks(self, place: int, name: str, head: Head) -> Buffer | None:
         room, end = self.room(head.nbytes), 0
         for names in _pages(head.chunk_names(name), AT_ONCE):
-            sizes = self._servers.run(place, [("MGET", *names)], into=(room, end))[-1]
+            try:
+                sizes = self._servers.run(place, [("MGET", *names)], into=(room, end))[-1]
+            except ValueError as exc:
+                raise CorruptPayload(f"the chunks of {name!r} have more than {head.nbytes} bytes") from exc
             if None in sizes:
                 return None
             end += sum(sizes)
+        if end < head.nbytes:
+            raise CorruptPayload(f"the chunks of {name!r} have {end} of {head.nbytes} bytes")
         return room.whole()
 
     def _ranges(self, place: int, name: str, head: Head, ranges: Sequence[Range]) -> Sequence[Buffer] | None:

@@ -29,6 +29,6 @@ class Packer:
                         small.append(piece)
                 small.append(b"\r\n")
             else:
-                data = word if isinstance(word, bytes) else str(word).encode()
+                data = word if isinstance(word, bytes | bytearray | memoryview) else str(word).encode()
                 small += b"$%d\r\n" % len(data), data, b"\r\n"
         return [*output, b"".join(small)]
