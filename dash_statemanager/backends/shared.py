@@ -16,9 +16,7 @@ import math
 import random
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -39,7 +37,7 @@ from .base import (
     Ranges,
     size_of,
 )
-from .stubs import HEADER, MARK, STUB, Holders, Stub, split
+from .stubs import HEADER, MARK, STUB, Holders, Met, Stub, split
 from .wrapper import Wrapper
 
 __all__ = ["LARGE", "SharedBodies"]
@@ -54,8 +52,6 @@ TOGETHER = 8 << 20
 """Larger bodies are put before the rest, which must not wait for them, and others not for that."""
 GUESSED = 1 << 20
 """Bodies of up to so many bytes are put without a look whether they are there, if this process never met them."""
-KNOWN = 10_000
-"""Bodies that a process remembers to have met."""
 PAGE = 500
 
 
@@ -101,7 +97,7 @@ class SharedBodies(Wrapper):
     def __init__(self, inner: Backend, key: Callable[[], bytes], clock: Callable[[], float] = time.time) -> None:
         super().__init__(inner)
         self._key, self._clock = key, clock
-        self._met: OrderedDict[str, None] = OrderedDict()
+        self._met = Met()
 
     def get(self, key: str) -> Entry | None:
         return self.get_many([key]).get(key)
@@ -110,7 +106,7 @@ class SharedBodies(Wrapper):
         found = self.inner.get_many(keys)
         stubs = {key: stub for key, entry in found.items() if (stub := Stub.of(key, entry.payload))}
         bodies = self.inner.get_many({stub.body for stub in stubs.values()}) if stubs else {}
-        self._meet(stub.digest for stub in stubs.values())
+        self._met.update(stub.digest for stub in stubs.values())
         for key, stub in stubs.items():
             if stub.body in bodies:
                 found[key] = replace(found[key], payload=PartsPayload(stub.header, *bodies[stub.body].payload.parts()))
@@ -167,7 +163,7 @@ class SharedBodies(Wrapper):
                     self.inner.put_many(ahead)
                     ahead = []
                 etags = self.inner.put_many([*ahead, *stubbed], delete=delete)[len(ahead) :]
-                self._meet(stub.digest for stub, _ in large.values())
+                self._met.update(stub.digest for stub, _ in large.values())
                 return etags
             except Conflict:
                 self._withdraw(joined, new.values())
@@ -212,13 +208,6 @@ class SharedBodies(Wrapper):
             return None
         header, body = split([memoryview(part).cast("B") for part in parts])
         return Stub(put.key, nbytes, header, self._digest(body)), body
-
-    def _meet(self, digests: Iterable[str]) -> None:
-        for digest in digests:
-            self._met[digest] = None
-            if len(self._met) > KNOWN:
-                with suppress(KeyError):  # another thread was faster
-                    self._met.popitem(last=False)
 
     def _withdraw(self, joined: Iterable[Stub], new: Collection[_New]) -> None:
         """Takes back what a put that came too late did before, or may have done."""

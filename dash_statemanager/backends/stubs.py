@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -11,12 +13,14 @@ import orjson
 
 from .base import Buffer, BytesPayload, Payload
 
-__all__ = ["HEADER", "MARK", "STUB", "Holders", "Stub", "is_body", "split"]
+__all__ = ["HEADER", "MARK", "STUB", "Holders", "Met", "Stub", "is_body", "split"]
 
 HEADER = 64
 """First bytes of a payload, which hold its times and stay with the entry."""
 MANY = 1000
 """Holders that are told apart; the body of more lives until it expires."""
+KNOWN = 10_000
+"""Bodies that a process remembers to have met."""
 MARK = "="
 _MAGIC = b"DSB\x01"
 STUB = struct.Struct(f"<4sQ{HEADER}s32s11s")
@@ -98,6 +102,23 @@ class Holders:
     def of(cls, payload: Payload) -> Holders:
         name, holders = orjson.loads(b"".join(payload.parts()))
         return cls(name, None if holders is None else frozenset(holders))
+
+
+class Met:
+    """Digests of the bodies that this process met last."""
+
+    def __init__(self) -> None:
+        self._digests: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._digests
+
+    def update(self, digests: Iterable[str]) -> None:
+        for digest in digests:
+            self._digests[digest] = None
+            if len(self._digests) > KNOWN:
+                with suppress(KeyError):  # another thread was faster
+                    self._digests.popitem(last=False)
 
 
 def split(parts: Sequence[memoryview]) -> tuple[bytes, Sequence[Buffer]]:

@@ -244,7 +244,7 @@ def test_chunks_of_another_size_are_a_corrupt_payload_and_the_connection_goes_on
     last = chunks(client)[-1]
     client.set(last, change(client.get(last)))
 
-    with pytest.raises(CorruptPayload, match="the chunks of .* have"):
+    with pytest.raises(CorruptPayload, match=r"the chunks of .* have"):
         backend.get(KEY)
 
     backend.put(KEY, put := payload(2 * CHUNK), ttl=60)
