@@ -71,7 +71,7 @@ class Chain:
 
     def needed(self) -> list[str]:
         """The keys that reading it needs."""
-        base = [self.base] if self.base is not None and self.raw is None else []
+        base = [] if (key := self.key) is None else [key]
         return base + [link for link in self.links if isinstance(link, str)] if self.links else base
 
     def digests(self) -> list[str]:

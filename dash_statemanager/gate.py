@@ -95,7 +95,7 @@ class Gate:
 
     def _verify(self, token: str, scopes: Sequence[Scope], sealed: str | None) -> str:
         """As `_key`; raises LookupError for what may not be read, so that only what may be is remembered."""
-        found = self._references.verify(token, {token[:1]: scopes})
+        found = self._references.verify(token, scopes)
         if found is None or (sealed is not None and found.store != sealed):
             raise LookupError(token)
         return self._keys.version(scopes[0], found.store, found.version)

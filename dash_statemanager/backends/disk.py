@@ -27,11 +27,11 @@ def private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def map_file(file: Any) -> Buffer:
+def map_file(file: Any, kind: type[mmap.mmap] = mmap.mmap) -> Buffer:
     """An open file as a read-only buffer that all processes share."""
     untracked = {"trackfd": False} if sys.version_info >= (3, 13) else {}
     try:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **untracked)
+        return kind(file.fileno(), 0, access=mmap.ACCESS_READ, **untracked)
     except OSError as exc:  # a map holds a descriptor of its own before Python 3.13
         if exc.errno != errno.EMFILE:
             raise

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
-from mmap import ACCESS_READ, mmap
+from mmap import mmap
 from pathlib import Path
 from weakref import finalize
 
@@ -207,8 +207,10 @@ class _FileRoom:
             at, view = at + size, view[size:]
 
     def whole(self) -> Buffer:
-        received = _Received(self._descriptor, self._nbytes, access=ACCESS_READ)
-        received.room = self
+        with open(self._descriptor, "rb", buffering=0, closefd=False) as file:
+            received = map_file(file, _Received)
+        if isinstance(received, _Received):
+            received.room = self
         return memoryview(received)
 
     def name(self, path: Path) -> None:

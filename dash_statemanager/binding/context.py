@@ -254,9 +254,7 @@ def enter(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
         handles: Inputs and states whose arguments are handles.
     """
     if (conversion := context.get(CONVERTED)) is None:
-        if current_visit() is None:
-            adopt_session(context)
-        conversion = context[CONVERTED] = Conversion(context)
+        conversion = _begin(context)
         conversion.read(arguments(context), handles)
         _convert(context, conversion)
     return conversion
@@ -265,11 +263,16 @@ def enter(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
 async def enter_async(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
     """As `enter`; what may wait for the backend is done in a thread."""
     if (conversion := context.get(CONVERTED)) is None:
-        if current_visit() is None:
-            adopt_session(context)
-        conversion = context[CONVERTED] = Conversion(context)
+        conversion = _begin(context)
         await conversion.read_async(arguments(context), handles)
         _convert(context, conversion)
+    return conversion
+
+
+def _begin(context: dict[str, Any]) -> Conversion:
+    if current_visit() is None:
+        adopt_session(context)
+    conversion = context[CONVERTED] = Conversion(context)
     return conversion
 
 

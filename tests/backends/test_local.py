@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -199,6 +200,23 @@ def test_what_was_received_for_nothing_leaves_no_file(folder):
     tier = LocalFiles(folder, 100 * MB)
     tier.room(MB).put(0, b"half")
     assert files(folder) == []
+
+
+def test_without_descriptors_for_a_map_what_was_received_is_read(folder):
+    room = LocalFiles(folder, 100 * MB).room(MB)
+    room.put(0, b"first")
+    assert not isinstance(room, MemoryRoom)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(free := os.dup(0))
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        whole = room.whole()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert isinstance(memoryview(whole).obj, bytes)
+    assert bytes(whole) == b"first".ljust(MB, b"\0")
 
 
 @pytest.mark.parametrize("nbytes", [5 * MB, 200 * MB])

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
+from dash_statemanager.backends.base import ABSENT, BytesPayload, MemoryRoom, Put
 from dash_statemanager.backends.redis import RedisBackend
+from dash_statemanager.backends.redis.layout import CHUNK
 from dash_statemanager.errors import (
     BackendError,
     BackendFull,
@@ -209,6 +210,7 @@ def is_loading(backend: RedisBackend) -> bool:
 
 WRITER = """
 from dash_statemanager.backends.redis import RedisBackend
+from dash_statemanager.backends.redis.layout import CHUNK
 from tests.backends import crash
 backend = RedisBackend(sys.argv[1])
 for number in range(1, 501):
@@ -369,6 +371,23 @@ def test_a_scope_is_read_while_its_slot_is_moving_and_written_after_that(cluster
         assert [row.key for row in clustered.scan(scope)] == [f"{scope}/new", f"{scope}/old"]
     finally:
         cluster.move(slot, cluster.nodes[1], cluster.nodes[0])
+
+
+def test_a_cluster_is_asked_anew_for_its_slots_while_a_large_value_is_received(cluster, clustered):
+    """What it says then is not taken for the value."""
+    key, large = f"{scope_of(cluster, 0)}/a", os.urandom(3 * CHUNK)
+    clustered.put(key, BytesPayload(large), 60)
+    asked: list[int] = []
+
+    def room(nbytes: int) -> MemoryRoom:
+        asked.append(nbytes)
+        clustered._servers._topology.forget()
+        return MemoryRoom(nbytes)
+
+    clustered.room = room
+
+    assert bytes(clustered.get(key).payload.buffer) == large
+    assert asked == [3 * CHUNK]
 
 
 def test_a_cluster_without_one_of_its_nodes_is_reported(tmp_path):

@@ -124,7 +124,7 @@ class _SystemSocket(_Socket):
     def _limit(self, seconds: float | None) -> None:
         seconds = seconds or 0  # for ever
         if seconds > STEP:
-            seconds -= seconds % STEP
+            seconds = int(seconds / STEP) * STEP
         if seconds == self._limited:
             return
         limit = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6))

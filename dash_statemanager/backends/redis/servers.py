@@ -130,8 +130,7 @@ class Servers:
         settled = time.monotonic() + self._timeout
         while True:
             try:
-                with landing.into(into):
-                    replies = _send(topology, place, commands, asking)
+                replies = _send(topology, place, commands, asking, into)
                 problems = [reply for reply in replies if isinstance(reply, Exception)]
                 if not problems:
                     if not self._looked:
@@ -172,7 +171,9 @@ def _redirection(replies: Sequence[Any]) -> Address | None:
     return None
 
 
-def _send(topology: Topology, place: int, commands: Sequence[Command], asking: Address | None) -> list[Any]:
+def _send(
+    topology: Topology, place: int, commands: Sequence[Command], asking: Address | None, into: Place | None
+) -> list[Any]:
     """The replies, errors among them, over one connection: without the layers of a client, which cost as much again."""
     client = topology.at(asking) if asking else topology.client(place)
     pool: Any = client.connection_pool
@@ -180,7 +181,8 @@ def _send(topology: Topology, place: int, commands: Sequence[Command], asking: A
     try:
         sent = [each for command in commands for each in (("ASKING",), command)] if asking else commands
         connection.send_packed_command([piece for command in sent for piece in connection.pack_command(*command)])
-        replies = [_reply(connection) for _ in sent]
+        with landing.into(into):  # not before: who connects, or asks a cluster where something is, gets replies, too
+            replies = [_reply(connection) for _ in sent]
     except BaseException:
         connection.disconnect()  # what it may still say is no answer to the next command
         raise
