@@ -11,7 +11,10 @@ from hashlib import blake2b, sha256
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from ..errors import CorruptPayload
 from .appends import Appends
@@ -80,8 +83,11 @@ class Encrypted(Wrapper):
 
     def _sealed(self, key: str, payload: Payload) -> Payload:
         nonce = os.urandom(NONCE)
-        text = _cipher(self._masters[self._first], key).encrypt(nonce, _whole(payload.parts()), key.encode())
-        return PartsPayload(MAGIC + self._first + nonce, text)
+        encryptor = Cipher(AES(_key(self._masters[self._first], key)), GCM(nonce)).encryptor()
+        encryptor.authenticate_additional_data(key.encode())
+        text = [encryptor.update(part) for part in payload.parts()]
+        encryptor.finalize()
+        return PartsPayload(MAGIC + self._first + nonce, *text, encryptor.tag)
 
     def _opened(self, key: str, entry: Entry) -> Entry:
         sealed = memoryview(_whole(entry.payload.parts()))
@@ -93,15 +99,15 @@ class Encrypted(Wrapper):
                 "Add the key that it was written with, or start with a new STATE_NAMESPACE",
             )
         try:
-            plain = _cipher(master, key).decrypt(nonce, text, key.encode())
+            plain = AESGCM(_key(master, key)).decrypt(nonce, text, key.encode())
         except InvalidTag as exc:
             raise CorruptPayload(f"{key!r} was changed, or moved here from another place") from exc
         return replace(entry, payload=BytesPayload(plain))
 
 
 @lru_cache(4096)
-def _cipher(master: bytes, key: str) -> AESGCM:
-    return AESGCM(blake2b(key.encode(), key=master, digest_size=32).digest())
+def _key(master: bytes, key: str) -> bytes:
+    return blake2b(key.encode(), key=master, digest_size=32).digest()
 
 
 def _whole(parts: Sequence[Buffer]) -> Buffer:

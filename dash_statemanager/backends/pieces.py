@@ -1,13 +1,16 @@
-"""Payloads in chunks of one size: how they are cut, and ranges of them."""
+"""Payloads in pieces: in chunks of one size, how they are cut, ranges of them; and as a file that is read in pieces."""
 
 from __future__ import annotations
 
+import io
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from .base import Buffer, Range
 
-__all__ = ["Piece", "by_range", "cut", "divide", "grouped", "split"]
+__all__ = ["PartsFile", "Piece", "by_range", "cut", "divide", "grouped", "split"]
 
 
 class Piece(NamedTuple):
@@ -78,6 +81,41 @@ def by_range(found: Iterable[Buffer], ranges: Iterable[Range], nbytes: int, chun
     """The bytes of each range, out of those of all pieces in their order."""
     bodies = iter(found)
     return [_joined([next(bodies) for _ in cut([each], nbytes, chunk)]) for each in ranges]
+
+
+class PartsFile(io.RawIOBase):
+    """The bytes of all parts as a file: only what is read at a time is copied.
+
+    Args:
+        parts: The bytes, in order.
+    """
+
+    def __init__(self, parts: Iterable[Buffer]) -> None:
+        self._parts = [memoryview(part).cast("B") for part in parts]
+        self._ends = list(accumulate(map(len, self._parts)))
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills a buffer up to the end of a part."""
+        number = bisect_right(self._ends, self._at)
+        left = self._parts[number][self._at - self._ends[number] :] if number < len(self._parts) else memoryview(b"")
+        piece = left[: len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: sum(map(len, self._parts))}[whence]
+        if at < 0:
+            raise ValueError(f"negative place {at} in a file")
+        self._at = at
+        return at
 
 
 def _joined(bodies: Sequence[Buffer]) -> Buffer:

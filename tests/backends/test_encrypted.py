@@ -7,11 +7,13 @@ import os
 import pytest
 
 from dash_statemanager.backends import open_backend
-from dash_statemanager.backends.base import Backend, BytesPayload, Entry, Put
+from dash_statemanager.backends.base import Backend, BytesPayload, Entry, PartsPayload, Put
 from dash_statemanager.backends.encrypted import Encrypted
 from dash_statemanager.backends.memory import MemoryBackend
+from dash_statemanager.backends.sql import SqlBackend
 from dash_statemanager.config import load
 from dash_statemanager.errors import ConfigError, CorruptPayload
+from tests.backends.memory import peak_of
 
 NEW, OLD = "the new key of this app", "the old key of this app"
 
@@ -37,6 +39,16 @@ def test_what_is_kept_is_not_readable_and_equal_payloads_differ(place):
     assert b"secret" not in raw(place, "a") + raw(place, "b")
     assert raw(place, "a")[-60:] != raw(place, "b")[-60:]
     assert body(encrypted.get("a")) == b"secret" * 10
+
+
+def test_to_seal_a_payload_in_parts_takes_no_copy_but_the_sealed_one(tmp_path):
+    backend = SqlBackend(f"sqlite:///{tmp_path / 'state.db'}")
+    encrypted, parts = Encrypted(backend, [NEW]), [os.urandom(1 << 20)] * 24
+    encrypted.put("first", BytesPayload(b""))  # opens the database
+    peak = peak_of(lambda: encrypted.put("a", PartsPayload(*parts)))
+    assert peak < 1.2 * (24 << 20)
+    assert body(encrypted.get("a")) == b"".join(parts)
+    backend.close()
 
 
 def test_a_payload_that_was_moved_to_another_key_is_refused(place):

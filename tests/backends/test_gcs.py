@@ -18,10 +18,11 @@ from google.cloud import storage
 
 from dash_statemanager import configure, ensure_session_context, get_state_manager, get_store, set_store
 from dash_statemanager.backends import open_backend
-from dash_statemanager.backends.base import ABSENT, BytesPayload, Put
+from dash_statemanager.backends.base import ABSENT, BytesPayload, PartsPayload, Put
 from dash_statemanager.backends.gcs import GcsBackend, lifecycle_rule
 from dash_statemanager.config import Settings
 from dash_statemanager.errors import BackendError, BackendUnavailable, ConfigError, Conflict
+from tests.backends.memory import peak_of
 from tests.backends.programs import COUNT
 from tests.servers.base import Proxy, running, wait_until
 from tests.servers.gcs import BUCKET, GcsServer
@@ -164,6 +165,13 @@ def test_a_large_value_goes_up_in_pieces_and_comes_down_in_ranges_at_once(server
     assert (len(pieces), len(ranges)) == (3, 5)
     assert all("generation=" in request for request in ranges[1:])
     assert server.peak() > 1
+
+
+def test_an_upload_takes_memory_for_one_piece(backend):
+    parts = [bytes(8 << 20)] * 12
+    peak = peak_of(lambda: backend.put("k", PartsPayload(*parts)))
+    assert peak < 40 << 20  # a piece has 16 MiB
+    assert len(content(backend, "k")) == 96 << 20
 
 
 def test_ranges_are_asked_for_at_once_and_again_where_the_object_was_replaced_between(server, backend):

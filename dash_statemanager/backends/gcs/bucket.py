@@ -14,9 +14,10 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound, P
 from google.cloud import storage
 
 from ...errors import BackendError, BackendUnavailable
-from ..base import Buffer, Range, Room
+from ..base import Buffer, Range, Room, size_of
 from ..deadline import within
 from ..forks import tell_child
+from ..pieces import PartsFile
 from .connection import connect
 from .download import Download, Stretch
 from .failures import Patience, bucket_is_missing, told
@@ -97,18 +98,18 @@ class Bucket:
         Raises:
             PreconditionFailed: Something else is there.
         """
-        data = b"".join(parts)
-        if len(data) > PROBED:
+        nbytes = size_of(parts)
+        if nbytes > PROBED:
             self.ping()
         mark = secrets.token_hex(8)
-        patient = self._timeout + min(len(data), CHUNK) / SLOWEST
+        patient = self._timeout + min(nbytes, CHUNK) / SLOWEST
 
         def work(bucket: Any, options: dict[str, Any]) -> Stat:
             blob = bucket.blob(key, chunk_size=CHUNK)
             blob.metadata = metadata(expires_at, mark, codec)
             blob.custom_time = custom_time(expires_at)
             options |= {"timeout": (patient, patient), "if_generation_match": match}
-            blob.upload_from_file(io.BytesIO(data), size=len(data), **options)
+            blob.upload_from_file(io.BufferedReader(PartsFile(parts)), size=nbytes, **options)
             return Stat.written(blob)
 
         patience = Patience(self._timeout)
