@@ -56,17 +56,18 @@ class Backend(ABC):
     """How much to ask `get_ranges` for at a time; 0 where it reads no less than `get`."""
 
     @abstractmethod
-    def get(self, key: str) -> Entry | None:
-        """The entry, or None where there is none or it has expired."""
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """The entries that are there and have not expired, by key. One round trip where the store can do it."""
 
     @abstractmethod
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        """Stores all of the payload or nothing, and returns its etag.
+    def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
+        """Puts in order, then deletes; returns the etags. One transaction where the store can do it.
 
-        With a `ttl` of 0 the entry is over at once: so a conditional put can take the place of what it expects.
+        Each payload is stored whole or not at all. Where there is no transaction, the first `Conflict` stops the rest:
+        what comes earlier in `puts` is stored.
 
         Raises:
-            Conflict: `expect` was ABSENT or an etag, and another was faster.
+            Conflict: A put expected ABSENT or an etag, and another was faster.
             BackendFull: There is no room; what was there stays.
         """
 
@@ -75,8 +76,11 @@ class Backend(ABC):
         """Deletes the keys and returns how many were there."""
 
     @abstractmethod
-    def touch(self, key: str, ttl: float | None) -> bool:
-        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        """Makes entries expire so many seconds from now, each key its own, and returns the keys of those that are gone.
+
+        One round trip or transaction where the store can do it.
+        """
 
     @abstractmethod
     def scan(self, prefix: str) -> Iterator[Listing]:
@@ -90,10 +94,17 @@ class Backend(ABC):
     def close(self) -> None:
         """Closes the clients that this instance created. A later operation opens them again."""
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """The entries that are there, by key. One round trip where the store can do it."""
-        entries = ((key, self.get(key)) for key in keys)
-        return {key: entry for key, entry in entries if entry is not None}
+    def get(self, key: str) -> Entry | None:
+        """The entry, or None where there is none or it has expired."""
+        return self.get_many([key]).get(key)
+
+    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
+        """Stores all of the payload or nothing, and returns its etag; raises what `put_many` does."""
+        return self.put_many([Put(key, payload, ttl, expect)])[0]
+
+    def touch(self, key: str, ttl: float | None) -> bool:
+        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
+        return not self.touch_many({key: ttl})
 
     def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
         """Some bytes of an entry, all of the same payload, or None where there is none or it has expired.
@@ -106,20 +117,6 @@ class Backend(ABC):
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Sizes of the payloads that are there, in bytes by key. None is read where the store can tell without."""
         return {key: entry.payload.nbytes for key, entry in self.get_many(keys).items()}
-
-    @abstractmethod
-    def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
-        """Puts in order, then deletes; returns the etags. One transaction where the store can do it.
-
-        Where it can't, the first `Conflict` stops the rest: what comes earlier in `puts` is stored.
-        """
-
-    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
-        """Makes entries expire so many seconds from now, each key its own, and returns the keys of those that are gone.
-
-        One round trip or transaction where the store can do it.
-        """
-        return {key for key, ttl in ttls.items() if not self.touch(key, ttl)}
 
     def stats(self) -> Mapping[str, object]:
         """Figures for people: location, entries, bytes. Keys and values are plain JSON."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..errors import BackendBusy, BackendUnavailable
-from .base import ANY, Backend, Entry, Expect, Listing, Payload, Put, Range, Ranges
+from .base import Backend, Entry, Listing, Put, Range, Ranges
 from .closing import Closing
 from .forks import tell_child
 from .wrapper import Wrapper
@@ -42,10 +42,6 @@ class Breaker(Wrapper):
         """Starts anew in a child, where the thread that looks does not exist."""
         self._begin()
 
-    def get(self, key: str) -> Entry | None:
-        with self._guard:
-            return self.inner.get(key)
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         with self._guard:
             return self.inner.get_many(keys)
@@ -58,10 +54,6 @@ class Breaker(Wrapper):
         with self._guard:
             return self.inner.sizes(keys)
 
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        with self._guard:
-            return self.inner.put(key, payload, ttl, expect=expect)
-
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         with self._guard:
             return self.inner.put_many(puts, delete=delete)
@@ -69,10 +61,6 @@ class Breaker(Wrapper):
     def delete(self, *keys: str) -> int:
         with self._guard:
             return self.inner.delete(*keys)
-
-    def touch(self, key: str, ttl: float | None) -> bool:
-        with self._guard:
-            return self.inner.touch(key, ttl)
 
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
         with self._guard:

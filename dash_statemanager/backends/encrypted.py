@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from ..errors import CorruptPayload
 from .appends import Appends
-from .base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, PartsPayload, Payload, Put, Range, Ranges
+from .base import Backend, Buffer, BytesPayload, Entry, Listing, PartsPayload, Payload, Put, Range, Ranges
 from .wrapper import Wrapper
 
 __all__ = ["Encrypted"]
@@ -49,10 +49,6 @@ class Encrypted(Wrapper):
         self._first = next(iter(self._masters))
         self._appends = Appends(self, self._replace_many, clock)
 
-    def get(self, key: str) -> Entry | None:
-        entry = self.inner.get(key)
-        return None if entry is None else self._opened(key, entry)
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         return {key: self._opened(key, entry) for key, entry in self.inner.get_many(keys).items()}
 
@@ -61,9 +57,6 @@ class Encrypted(Wrapper):
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         return {key: nbytes - OVERHEAD for key, nbytes in self.inner.sizes(keys).items()}
-
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        return self.inner.put(key, self._sealed(key, payload), ttl, expect=expect)
 
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """Nothing can be added to what is sealed: an append reads it first, unless this process wrote it last."""
@@ -85,7 +78,7 @@ class Encrypted(Wrapper):
         nonce = os.urandom(NONCE)
         encryptor = Cipher(AES(_key(self._masters[self._first], key)), GCM(nonce)).encryptor()
         encryptor.authenticate_additional_data(key.encode())
-        text = [encryptor.update(part) for part in payload.parts()]
+        text = [encryptor.update(memoryview(part).cast("B")) for part in payload.parts()]
         encryptor.finalize()
         return PartsPayload(MAGIC + self._first + nonce, *text, encryptor.tag)
 

@@ -50,9 +50,6 @@ class LocalTier(Wrapper):
         self._files = files
         inner.room = files.room
 
-    def get(self, key: str) -> Entry | None:
-        return self.get_many([key]).get(key)
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         wanted = list(keys)
         bodies = {key: self._files.get(key) for key in wanted if is_body(key)}

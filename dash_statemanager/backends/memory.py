@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable, Conflict
-from .base import ABSENT, ANY, Backend, Entry, Expect, Listing, Payload, Purges, Put, Reach
+from .base import ABSENT, ANY, Backend, Entry, Listing, Purges, Put, Reach
 from .neighbours import Note
 
 if TYPE_CHECKING:
@@ -45,22 +45,13 @@ class MemoryBackend(Backend, Purges):
         """The backend of these settings, of which only the namespace matters."""
         return cls(clock, settings.namespace)
 
-    def get(self, key: str) -> Entry | None:
-        """The entry with the payload object that was put, or None."""
-        self._check_process()
-        return self._live(key, self._clock())
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """The entries that are there, all as they were at one moment."""
+        """The entries that are there, with the payload objects that were put, all as they were at one moment."""
         self._check_process()
         with self._lock:
             now = self._clock()
             found = ((key, self._live(key, now)) for key in keys)
             return {key: entry for key, entry in found if entry is not None}
-
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        """Keeps the payload object and returns its etag; `Conflict` as in the contract."""
-        return self.put_many([Put(key, payload, ttl, expect)])[0]
 
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """All puts and deletes, or with a `Conflict` none of them."""
@@ -84,15 +75,15 @@ class MemoryBackend(Backend, Purges):
                 self._entries.pop(key, None)
         return there
 
-    def touch(self, key: str, ttl: float | None) -> bool:
-        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        """All at one moment."""
         self._check_process()
         with self._lock:
             now = self._clock()
-            entry = self._live(key, now)
-            if entry is not None:
-                self._entries[key] = Entry(entry.payload, entry.etag, _expiry(ttl, now))
-        return entry is not None
+            there = {key: entry for key in ttls if (entry := self._live(key, now))}
+            for key, entry in there.items():
+                self._entries[key] = Entry(entry.payload, entry.etag, _expiry(ttls[key], now))
+        return ttls.keys() - there
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         """The entries as they were when the first one was asked for, in the order of their keys."""

@@ -31,7 +31,6 @@ from .base import (
     Expect,
     Listing,
     PartsPayload,
-    Payload,
     Put,
     Range,
     Ranges,
@@ -99,9 +98,6 @@ class SharedBodies(Wrapper):
         self._key, self._clock = key, clock
         self._met = Met()
 
-    def get(self, key: str) -> Entry | None:
-        return self.get_many([key]).get(key)
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         found = self.inner.get_many(keys)
         stubs = {key: stub for key, entry in found.items() if (stub := Stub.of(key, entry.payload))}
@@ -138,9 +134,6 @@ class SharedBodies(Wrapper):
         found = self.inner.sizes(keys)
         return {**found, **{key: stub.nbytes for key, stub in self._stubs(found).items()}}
 
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        return self.put_many([Put(key, payload, ttl, expect)])[0]
-
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """Bodies that are new, then stubs and all else, as the backend does it: together, where that is quick."""
         large = {number: found for number, put in enumerate(puts) if (found := self._take_apart(put))}
@@ -176,9 +169,6 @@ class SharedBodies(Wrapper):
         deleted = self.inner.delete(*keys)
         self._leave(stubs.values())
         return deleted
-
-    def touch(self, key: str, ttl: float | None) -> bool:
-        return not self.touch_many({key: ttl})
 
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
         gone = self.inner.touch_many(ttls)

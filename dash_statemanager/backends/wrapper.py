@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .base import ANY, Backend, Entry, Expect, Listing, Payload, Purges, Put, Range, Ranges
+from .base import Backend, Entry, Listing, Purges, Put, Range, Ranges
 
 __all__ = ["Wrapper", "purger"]
 
@@ -23,9 +23,6 @@ class Wrapper(Backend):
         self.range_bytes = inner.range_bytes
         self.exact = inner.exact
 
-    def get(self, key: str) -> Entry | None:
-        return self.inner.get(key)
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         return self.inner.get_many(keys)
 
@@ -35,17 +32,11 @@ class Wrapper(Backend):
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         return self.inner.sizes(keys)
 
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        return self.inner.put(key, payload, ttl, expect=expect)
-
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         return self.inner.put_many(puts, delete=delete)
 
     def delete(self, *keys: str) -> int:
         return self.inner.delete(*keys)
-
-    def touch(self, key: str, ttl: float | None) -> bool:
-        return self.inner.touch(key, ttl)
 
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
         return self.inner.touch_many(ttls)

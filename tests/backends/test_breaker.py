@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterable
 
 import pytest
 
@@ -25,11 +26,11 @@ class Line(Wrapper):
         self.error: Exception | None = None
         self.asked = self.pinged = self.closed = 0
 
-    def get(self, key: str) -> Entry | None:
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         self.asked += 1
         if self.error:
             raise self.error
-        return self.inner.get(key)
+        return self.inner.get_many(keys)
 
     def close(self) -> None:
         self.closed += 1

@@ -15,7 +15,7 @@ import pytest
 import requests
 from dash._utils import stringify_id
 
-from dash_statemanager.backends.base import ANY, Backend, Entry, Expect, Listing, Payload, Purges, Put
+from dash_statemanager.backends.base import Backend, Entry, Listing, Purges, Put
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.config import load
 from dash_statemanager.definitions import StoreDefinition
@@ -38,18 +38,12 @@ class Counting(Backend, Purges):
         self.slow = threading.Event()
         self.slow.set()
 
-    def get(self, key: str) -> Entry | None:
-        return self.get_many([key]).get(key)
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         keys = list(keys)
         self.calls.update(f"get {key.rpartition('/')[2][:6]}" for key in keys)
         self.calls["get_many"] += 1
         assert self.slow.wait(20)
         return self.inner.get_many(keys)
-
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        return self.put_many([Put(key, payload, ttl, expect)])[0]
 
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         self.calls["put_many"] += 1

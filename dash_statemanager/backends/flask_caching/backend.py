@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask_caching import Cache
 
 from ...errors import BackendUnavailable, Conflict
-from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Listing, Payload, Put
+from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Listing, Put
 from ..deadline import within
 from ..forks import tell_child
 from ..neighbours import Note
@@ -65,15 +65,9 @@ class FlaskCachingBackend(Backend):
         """Makes the lock new in a child, where the thread that may have held it is gone."""
         self._lock = threading.RLock()
 
-    def get(self, key: str) -> Entry | None:
-        return self.get_many([key]).get(key)
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         loaded = self._shelf.load(keys)
         return {key: Entry(BytesPayload(data), row.etag, row.expires_at) for key, (row, data) in loaded.items()}
-
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        return self.put_many([Put(key, payload, ttl, expect)])[0]
 
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """Lists the keys, then puts in order and deletes; the first `Conflict` stops the rest."""
@@ -95,14 +89,9 @@ class FlaskCachingBackend(Backend):
             self._index.remove(keys)
         return sum(row.alive(now) for row in rows.values())
 
-    def touch(self, key: str, ttl: float | None) -> bool:
-        """Writes the entry again, since caches have nothing cheaper."""
-        with self._lock:
-            row = self._shelf.row(key)
-            if row is None or not self._shelf.prolong(row, self._expiry(ttl)):
-                return False
-            self._index.enter([key], ttl)
-        return True
+    def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
+        """Writes the entries again, since caches have nothing cheaper."""
+        return {key for key, ttl in ttls.items() if not self._touch(key, ttl)}
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         keys = self._index.find(prefix)
@@ -124,6 +113,14 @@ class FlaskCachingBackend(Backend):
         """Location, and entries and bytes of what is listed."""
         sizes = [listing.nbytes for listing in self.scan("")]
         return {"location": f"flask-caching {type(self._open()).__name__}", "entries": len(sizes), "bytes": sum(sizes)}
+
+    def _touch(self, key: str, ttl: float | None) -> bool:
+        with self._lock:
+            row = self._shelf.row(key)
+            if row is None or not self._shelf.prolong(row, self._expiry(ttl)):
+                return False
+            self._index.enter([key], ttl)
+        return True
 
     def _put(self, put: Put, parts: Sequence[Any]) -> str:
         there = self._shelf.rows([put.key]).get(put.key)

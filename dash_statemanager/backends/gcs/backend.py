@@ -15,7 +15,7 @@ from google.api_core.exceptions import PreconditionFailed
 
 from ...errors import BackendError, BackendUnavailable, ConfigError, Conflict
 from ..appends import Appends
-from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Listing, Payload, Purges, Put, Range, Ranges
+from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Listing, Purges, Put, Range, Ranges
 from .bucket import Bucket
 from .lifecycle import lifecycle_rule
 from .stat import Stat
@@ -78,9 +78,6 @@ class GcsBackend(Backend, Purges):
         options: dict[str, Any] = {"pool_size": settings.pool_size, "timeout": settings.timeout}
         return cls(bucket, clock, prefix=f"{settings.namespace}/", **options)
 
-    def get(self, key: str) -> Entry | None:
-        return self.get_many([key]).get(key)
-
     def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         """The entries that are there, a request each, several at a time."""
         found = self._bucket.fetch(keys, self.room)
@@ -111,22 +108,6 @@ class GcsBackend(Backend, Purges):
         stats, now = self._bucket.map(self._bucket.stat, list(dict.fromkeys(keys))), self._clock()
         return {stat.key: stat.nbytes for stat in stats if stat is not None and stat.alive(now)}
 
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        parts, codec = payload.parts(), getattr(payload, "codec", "bytes")
-        match = self._generation(key, expect)
-        while True:
-            expires_at = None if ttl is None else self._clock() + ttl
-            try:
-                etag = self._bucket.upload(key, parts, expires_at, codec, match).etag
-                break
-            except PreconditionFailed as exc:
-                there = self._bucket.stat(key) if expect is ABSENT else None
-                if expect is not ABSENT or (there and there.alive(self._clock())):
-                    raise _conflict(key) from exc
-                match = there.generation if there else 0
-        self._remember(key, etag, expires_at)
-        return etag
-
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """Puts and deletes, several at a time; those with a condition one after the other."""
         etags: list[str] = []
@@ -138,22 +119,9 @@ class GcsBackend(Backend, Purges):
     def delete(self, *keys: str) -> int:
         return sum(self._bucket.map(self._delete, list(dict.fromkeys(keys))))
 
-    def touch(self, key: str, ttl: float | None) -> bool:
-        while True:
-            stat = self._bucket.stat(key)
-            if stat is None or not stat.alive(now := self._clock()):
-                return False
-            expires_at = None if ttl is None else now + ttl
-            try:
-                there = self._bucket.patch(stat, expires_at)
-            except PreconditionFailed:
-                continue  # it was put or touched meanwhile
-            self._remember(key, stat.etag, expires_at)
-            return there
-
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
         """Touches several at a time."""
-        there = self._bucket.map(lambda item: self.touch(*item), list(ttls.items()))
+        there = self._bucket.map(lambda item: self._touch(*item), list(ttls.items()))
         return {key for key, is_there in zip(ttls, there, strict=True) if not is_there}
 
     def scan(self, prefix: str) -> Iterator[Listing]:
@@ -211,7 +179,20 @@ class GcsBackend(Backend, Purges):
     def _put(self, put: Put) -> str:
         if put.append:
             return self._appends.put_many([put])[0]
-        return self.put(put.key, put.payload, put.ttl, expect=put.expect)
+        parts, codec = put.payload.parts(), getattr(put.payload, "codec", "bytes")
+        match = self._generation(put.key, put.expect)
+        while True:
+            expires_at = None if put.ttl is None else self._clock() + put.ttl
+            try:
+                etag = self._bucket.upload(put.key, parts, expires_at, codec, match).etag
+                break
+            except PreconditionFailed as exc:
+                there = self._bucket.stat(put.key) if put.expect is ABSENT else None
+                if put.expect is not ABSENT or (there and there.alive(self._clock())):
+                    raise _conflict(put.key) from exc
+                match = there.generation if there else 0
+        self._remember(put.key, etag, expires_at)
+        return etag
 
     def _put_in_order(self, puts: Sequence[Put]) -> list[str]:
         return [self._put(put) for put in puts]
@@ -219,6 +200,19 @@ class GcsBackend(Backend, Purges):
     def _put_at_once(self, puts: Sequence[Put]) -> list[str]:
         twice = len({put.key for put in puts}) < len(puts)
         return self._put_in_order(puts) if twice else self._bucket.map(self._put, puts)
+
+    def _touch(self, key: str, ttl: float | None) -> bool:
+        while True:
+            stat = self._bucket.stat(key)
+            if stat is None or not stat.alive(now := self._clock()):
+                return False
+            expires_at = None if ttl is None else now + ttl
+            try:
+                there = self._bucket.patch(stat, expires_at)
+            except PreconditionFailed:
+                continue  # it was put or touched meanwhile
+            self._remember(key, stat.etag, expires_at)
+            return there
 
     def _delete(self, key: str) -> bool:
         _, expires_at = self._expiries.pop(key, ("", 0.0))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import BackendFormatError, BackendUnavailable, Conflict, CorruptPayload
-from ..base import ANY, Backend, Buffer, BytesPayload, Entry, Expect, Listing, Payload, Put, Range, Ranges
+from ..base import Backend, Buffer, BytesPayload, Entry, Listing, Put, Range, Ranges
 from ..pieces import by_range, cut, grouped
 from .layout import CHUNK, HEAD, Head, Names, Upload, lifetime, milliseconds, pack_time
 from .scripts import CHANGE, TOUCH
@@ -68,16 +68,14 @@ class RedisBackend(Backend):
         """The backend of `redis_url`, `pool_size` and `timeout`."""
         return cls(settings.redis_url, clock, pool_size=settings.pool_size, timeout=settings.timeout)
 
-    def get(self, key: str) -> Entry | None:
-        """The entry, in one round trip, and one more for each 32 MiB of a large payload.
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """The entries that are there; those of one scope as they were at one moment.
+
+        One round trip for each scope, and one more for each 32 MiB of a large payload.
 
         Raises:
             BackendFormatError: Redis holds something else there.
         """
-        return self.get_many((key,)).get(key)
-
-    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """The entries that are there; those of one scope as they were at one moment."""
         found: dict[str, Entry] = {}
         for place, names in self._by_place(keys).items():
             found |= {names[name]: entry for name, entry in self._read(place, list(names)).items()}
@@ -105,10 +103,6 @@ class RedisBackend(Backend):
             for name, head in self._heads(place, list(keys_)).items()
         }
 
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        """Stores the payload and returns its etag."""
-        return self.put_many([Put(key, payload, ttl, expect)])[0]
-
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """All puts and deletes of one scope at once, one scope after the other; without a cluster all at once.
 
@@ -131,10 +125,6 @@ class RedisBackend(Backend):
             for place, names in self._by_place(keys).items()
             for page in _pages(list(names), PAGE)
         )
-
-    def touch(self, key: str, ttl: float | None) -> bool:
-        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
-        return not self.touch_many({key: ttl})
 
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
         """All of one scope at once; without a cluster all in one round trip."""

@@ -14,9 +14,7 @@ from ..base import (
     Buffer,
     BytesPayload,
     Entry,
-    Expect,
     Listing,
-    Payload,
     Purges,
     Put,
     Range,
@@ -84,16 +82,14 @@ class SqlBackend(Backend, Purges):
         """The backend of `database_url`."""
         return cls(settings.database_url, clock, limits=Limits(settings.pool_size, settings.timeout))
 
-    def get(self, key: str) -> Entry | None:
-        """The entry; a large payload that is a file as a read-only memory map.
+    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """The entries that are there, in the order of the keys, with one SELECT for up to 500 of them.
+
+        A large payload that is a file is a read-only memory map.
 
         Raises:
             CorruptPayload: A large payload has another size than was written.
         """
-        return self.get_many((key,)).get(key)
-
-    def get_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """The entries that are there, in the order of the keys, with one SELECT for up to 500 of them."""
         wanted = dict.fromkeys(keys)
         found = {row.key: self._entry(row) for row in self._rows(wanted)}
         return {key: entry for key in wanted if (entry := found.get(key)) is not None}
@@ -120,10 +116,6 @@ class SqlBackend(Backend, Purges):
         rows = self._rows(keys, self._sql.look_up)
         return {row.key: row.nbytes for row in rows if row.is_live(now, self._boot_id)}
 
-    def put(self, key: str, payload: Payload, ttl: float | None = None, *, expect: Expect = ANY) -> str:
-        """Stores the payload in one transaction and returns its etag."""
-        return self.put_many([Put(key, payload, ttl, expect)])[0]
-
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """All puts and deletes in one transaction; a `Conflict` leaves everything as it was."""
         parts = [put.payload.parts() for put in puts]
@@ -147,13 +139,8 @@ class SqlBackend(Backend, Purges):
         """Deletes the keys in one transaction and returns how many were there."""
         return self._apply((), keys, count=True).deleted if keys else 0
 
-    def touch(self, key: str, ttl: float | None) -> bool:
-        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
-        params = self._prolonged(key, ttl, self._clock())
-        return self._database.change(lambda cursor: int(self._sql.touch.run(cursor, **params).rowcount)) > 0
-
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
-        """All in one transaction."""
+        """All in one transaction; one in one statement."""
 
         def work(cursor: Any) -> set[str]:
             now = self._clock()
@@ -163,7 +150,12 @@ class SqlBackend(Backend, Purges):
             self._sql.touch.run_many(cursor, [self._prolonged(key, ttls[key], now) for key in sorted(there)])
             return ttls.keys() - there
 
-        return self._database.write(work, twice=True) if ttls else set()
+        if len(ttls) != 1:
+            return self._database.write(work, twice=True) if ttls else set()
+        [(key, ttl)] = ttls.items()
+        params = self._prolonged(key, ttl, self._clock())
+        there = self._database.change(lambda cursor: int(self._sql.touch.run(cursor, **params).rowcount))
+        return set() if there else {key}
 
     def scan(self, prefix: str) -> Iterator[Listing]:
         """The entries in the order of their keys, read 500 at a time."""
