@@ -3,6 +3,8 @@
 Importing this package is all the set-up: change `dcc.Store` to `ServerStore`, and callbacks go on as they are.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .api import (
     configure,
     delete_store,
@@ -19,8 +21,11 @@ from .api import (
     store_exists,
     update_store,
 )
+from .api import (
+    definitions as _definitions,
+)
 from .binding.install import install as _install
-from .component import ServerStore
+from .component import ServerStore as _ServerStore
 from .decorators import locked, memoized, state_managed_callback
 from .errors import (
     BackendBusy,
@@ -43,6 +48,9 @@ from .errors import (
     ValueTooLarge,
 )
 from .handles import Stored
+
+if TYPE_CHECKING:
+    from .component import ServerStore
 
 __version__ = "0.1.0"
 
@@ -90,3 +98,11 @@ _js_dist: list[dict[str, object]] = []
 _css_dist: list[dict[str, object]] = []
 
 _install()
+
+
+def __getattr__(name: str) -> Any:
+    """Whoever names `ServerStore` uses it; Dash itself imports this package in every app of the environment."""
+    if name != "ServerStore":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _definitions.expect()
+    return _ServerStore

@@ -42,6 +42,7 @@ def configure(config_file: str | Path | None = None, **settings: Any) -> StateMa
         if _manager is not None:
             raise ConfigError("the state manager is in use already", "Call configure() earlier, or reset() before it")
         _manager = StateManager(load(config_file, **settings), time.time, definitions, _server_secret)
+        definitions.expect()
         return _manager
 
 

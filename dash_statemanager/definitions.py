@@ -107,10 +107,15 @@ class Definitions:
         self._unpublished: dict[tuple[str, str], StoreDefinition] = {}
         self._promises: dict[str, Callable[[], StoreDefinition]] = {}
         self._lock = threading.Lock()
+        self._expected = False
 
     def __bool__(self) -> bool:
-        """Whether any store exists: before that the library stays inert."""
-        return bool(self._lasting or self._passing)
+        """Whether there are stores, or are to be expected: without them the library stays inert."""
+        return self._expected or bool(self._lasting or self._passing)
+
+    def expect(self) -> None:
+        """Notes that the app means to use stores, though they may be made by other workers, or later."""
+        self._expected = True
 
     def like(self, pattern: str) -> list[StoreDefinition]:
         """The stores of this process with this id, or whose dict ids fit it as callbacks write them with wildcards."""
@@ -120,7 +125,7 @@ class Definitions:
         wanted = orjson.loads(pattern)
         with self._lock:
             made_here = [*self._lasting.values(), *self._passing.values()]
-        return [definition for definition in made_here if _fits(definition.id, wanted)]
+        return [definition for definition in made_here if fits(definition.id, wanted)]
 
     def define(self, definition: StoreDefinition) -> None:
         """Notes in the process that a store exists."""
@@ -263,7 +268,8 @@ class Definitions:
         return f"{namespace}/~stores/{name}"
 
 
-def _fits(store_id: str, pattern: dict[str, object]) -> bool:
+def fits(store_id: str, pattern: dict[str, object]) -> bool:
+    """Whether an id is one of those that a pattern with wildcards means."""
     parts = orjson.loads(store_id) if store_id.startswith("{") else {}
     return parts.keys() == pattern.keys() and all(
         isinstance(wanted, list) or parts[name] == wanted for name, wanted in pattern.items()

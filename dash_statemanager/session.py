@@ -67,6 +67,8 @@ class Visit:
         app: Route prefix of the app that is visited; Dash itself often takes the one that was made last. None in a
             worker, where there is no request.
         due: What is to be done before the response leaves.
+        answered: Whether there will be a response that can carry a cookie; not to a message of a socket, nor in a
+            worker.
     """
 
     session: Session | None = None
@@ -74,6 +76,7 @@ class Visit:
     issued: Session | None = None
     app: str | None = None
     due: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    answered: bool = True
     _finishing: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def finish(self) -> None:
@@ -91,10 +94,10 @@ _user: ContextVar[str | None] = ContextVar("dash_statemanager_user", default=Non
 
 
 class ContextReset:
-    """Undoes a change of context at the end of a `with` block; outside of one the change stays."""
+    """Undoes changes of context at the end of a `with` block; outside of one they stay."""
 
-    def __init__(self, variable: ContextVar[Any], token: Token[Any]) -> None:
-        self._variable, self._token = variable, token
+    def __init__(self, *tokens: Token[Any]) -> None:
+        self._tokens = tokens
 
     def __enter__(self) -> None:
         return None
@@ -102,12 +105,18 @@ class ContextReset:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._variable.reset(self._token)
+        for token in self._tokens:
+            token.var.reset(token)
+
+
+def enter_request(visit: Visit | None) -> ContextReset:
+    """Makes this the current visit; which visit and user a request enters itself ends with it, too."""
+    return ContextReset(_visit.set(visit), _user.set(_user.get()))
 
 
 def enter_visit(visit: Visit | None) -> ContextReset:
     """Makes this the current visit."""
-    return ContextReset(_visit, _visit.set(visit))
+    return ContextReset(_visit.set(visit))
 
 
 def current_visit() -> Visit | None:
@@ -125,8 +134,15 @@ def before_response(do: Callable[[], None]) -> None:
 
 
 def successor() -> tuple[Session | None, Session]:
-    """The current session, and a new one that may take its place."""
+    """The current session, and a new one that may take its place.
+
+    Raises:
+        SessionError: The browser can't be told.
+    """
     visit = _visit.get()
+    if visit is not None and not visit.answered:
+        what = "a session can't be rotated in a message of a websocket or in a background job: no cookie goes back"
+        raise SessionError(what, "Call rotate_session() in a route of the web server, or in a callback over HTTP")
     old = visit.session if visit else None
     return old, Session.new(*([old.id, *old.former] if old else []))
 
@@ -142,7 +158,7 @@ def announce(session: Session) -> None:
 
 def enter_user(user: str | None) -> ContextReset:
     """Makes this the current user, whatever the identity setting says."""
-    return ContextReset(_user, _user.set(user))
+    return ContextReset(_user.set(user))
 
 
 class SessionCookies:

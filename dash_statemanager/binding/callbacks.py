@@ -13,16 +13,18 @@ from dash.exceptions import PreventUpdate
 
 from ..locks import CALLBACK_LOCK
 from .annotations import Handles, handles_of
-from .context import Conversion, argument, current_context, enter, enter_async, is_active
+from .context import Conversion, argument, enter, enter_async
+from .declared import Declared, check, check_async
 from .grouping import is_leaf, leaves, prop_id, walk
 from .names import clean_property
+from .running import current_context, is_active
 
 Function = Callable[..., Any]
 
 MARK = "_dash_statemanager_wrapped"
 
 
-def wrap(function: Function, progress: Sequence[Any] | None = None) -> Function:
+def wrap(function: Function, progress: Sequence[Any] | None = None, declared: Sequence[Declared] = ()) -> Function:
     """The function with values for references.
 
     Called outside of a callback (directly, or as an API endpoint) it is the plain function.
@@ -30,10 +32,12 @@ def wrap(function: Function, progress: Sequence[Any] | None = None) -> Function:
     Args:
         function: The user's function, sync or async.
         progress: Outputs of a background callback's `progress=`; the function's first argument sets them.
+        declared: Its inputs and states that may be stores. A request that names others in their place does nothing.
     """
     if getattr(function, MARK, False):
         return function
-    wrapper = _wrap_async(function, progress) if inspect.iscoroutinefunction(function) else _wrap(function, progress)
+    wrapping = _wrap_async if inspect.iscoroutinefunction(function) else _wrap
+    wrapper = wrapping(function, progress, declared)
     setattr(wrapper, MARK, True)
     wrapper.__module__ = __name__  # a spawned worker pickles a function of its module by name, not by our globals
     return wrapper
@@ -58,7 +62,7 @@ def wrap_error_handler(handler: Function | None) -> Function | None:
     return on_error
 
 
-def _wrap(function: Function, progress: Sequence[Any] | None) -> Function:
+def _wrap(function: Function, progress: Sequence[Any] | None, declared: Sequence[Declared]) -> Function:
     lock: Callable[[], AbstractContextManager[None]] | None = getattr(function, CALLBACK_LOCK, None)
     handles = handles_of(function)
 
@@ -68,6 +72,8 @@ def _wrap(function: Function, progress: Sequence[Any] | None) -> Function:
         context = active_context(handles)
         if context is None:
             return function(*args, **kwargs)
+        if declared:
+            check(context, declared)
         conversion = enter(context, _opened(handles, context, progress) if handles else ())
         args, kwargs = _arguments(conversion, context, args, kwargs, progress)
         if lock is None:
@@ -78,7 +84,7 @@ def _wrap(function: Function, progress: Sequence[Any] | None) -> Function:
     return wrapper
 
 
-def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
+def _wrap_async(function: Function, progress: Sequence[Any] | None, declared: Sequence[Declared]) -> Function:
     lock: Callable[[], AbstractAsyncContextManager[None]] = getattr(function, CALLBACK_LOCK, nullcontext)
 
     handles = handles_of(function)
@@ -89,6 +95,8 @@ def _wrap_async(function: Function, progress: Sequence[Any] | None) -> Function:
         context = active_context(handles)
         if context is None:
             return await function(*args, **kwargs)
+        if declared:
+            await check_async(context, declared)
         conversion = await enter_async(context, _opened(handles, context, progress) if handles else ())
         args, kwargs = _arguments(conversion, context, args, kwargs, progress)
         updates = context["updated_props"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from dash import Patch, no_update
-from dash._callback_context import context_value
 
 from ..api import definitions, get_state_manager
 from ..chains import SETTLE_AT
@@ -19,11 +17,12 @@ from ..errors import BackendError
 from ..gate import RAW
 from ..handles import Stored
 from ..reference import CARRIED, CHAIN, is_reference
-from ..session import Visit, before_response, current_visit, enter_visit
+from ..session import before_response, current_visit
 from . import patch
 from .grouping import Spec, leaves, prop_id, walk
 from .names import app_name, clean_property, store_id
 from .props import UpdatedProps
+from .running import adopt_session, arguments, is_job
 from .socket import Socket
 
 CONVERTED = "_dash_statemanager"
@@ -31,17 +30,6 @@ CONVERTED = "_dash_statemanager"
 
 Asked = dict[str, tuple[Mapping[str, Any], StoreDefinition | None]]
 """By name of a property its reference, and the store that it is of."""
-
-COOKIE = re.compile(r"[\w.-]+_[0-9a-f]{8}")
-"""Names of session cookies."""
-
-
-def current_context() -> dict[str, Any] | None:
-    """The context of the running callback, or None outside of one."""
-    try:
-        return context_value.get() or None
-    except LookupError:
-        return None
 
 
 class Conversion:
@@ -241,11 +229,6 @@ def argument(value: Any, spec: Spec) -> Any:
     return spec.get("value", value)
 
 
-def is_active(context: Mapping[str, Any]) -> bool:
-    """Whether a callback can have to do with stores: in an app without any, nothing of ours is to run."""
-    return bool(definitions) or any(is_reference(spec.get("value")) for spec in arguments(context)) or _is_job(context)
-
-
 def enter(context: dict[str, Any], handles: Collection[str] = ()) -> Conversion:
     """Prepares the context of a callback, once, and returns what converts its arguments and results.
 
@@ -270,7 +253,7 @@ async def enter_async(context: dict[str, Any], handles: Collection[str] = ()) ->
 
 
 def _begin(context: dict[str, Any]) -> Conversion:
-    if current_visit() is None:
+    if current_visit() is None or is_job(context):  # a forked worker has the visit of the request that started it
         adopt_session(context)
     conversion = context[CONVERTED] = Conversion(context)
     return conversion
@@ -283,21 +266,3 @@ def _convert(context: dict[str, Any], conversion: Conversion) -> None:
     context["updated_props"] = UpdatedProps({} if inner is None else inner, conversion)
     if (websocket := context.get("dash_websocket")) is not None:
         context["dash_websocket"] = Socket(websocket, conversion)
-
-
-def arguments(context: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Inputs and states, each with its value."""
-    return leaves([context.get("inputs_list"), context.get("states_list")])
-
-
-def adopt_session(context: Mapping[str, Any]) -> None:
-    """In a worker, where no request is: acts for the session whose cookies Dash carried along."""
-    headers = {name.lower(): value for name, value in (context.get("headers") or {}).items()}
-    session, _ = get_state_manager().cookies.load((context.get("cookies") or {}).get)
-    enter_visit(Visit(session, header=lambda name: headers.get(name.lower())))
-
-
-def _is_job(context: Mapping[str, Any]) -> bool:
-    """Whether this is a background job of an app with stores, in a process that knows none of them."""
-    job = type(context.get("updated_props")).__name__ == "ProxySetProps"
-    return job and any(COOKIE.fullmatch(name) for name in context.get("cookies") or {})

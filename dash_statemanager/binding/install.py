@@ -12,6 +12,7 @@ import dash._callback
 
 from . import jobs
 from .callbacks import MARK, wrap, wrap_error_handler
+from .declared import declared_of
 from .names import current_app
 from .server import attach
 
@@ -41,9 +42,10 @@ def _registering(register: Callable[..., Any]) -> Callable[..., Any]:
         progress = (kwargs.get("background") or kwargs.get("long") or {}).get("progress")
         kwargs["on_error"] = wrap_error_handler(kwargs.get("on_error"))
         decorate = register(*args, **kwargs)
+        declared = declared_of(args[0][-1])  # the list of callbacks, to which this one was added
 
         def keep(function: Any) -> Any:
-            decorate(wrap(function, progress))
+            decorate(wrap(function, progress, declared))
             return function
 
         return keep

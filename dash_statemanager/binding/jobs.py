@@ -11,9 +11,9 @@ import dash._callback
 
 from ..api import definitions, get_state_manager
 from .callbacks import MARK, wrap
-from .context import current_context
 from .grouping import leaves
 from .names import app_name, clean_property, current_app, store_id
+from .running import current_context
 
 _callback: Any = dash._callback
 _base: Any = getattr(_callback, "BaseBackgroundCallbackManager", None) or _callback.BaseLongCallbackManager

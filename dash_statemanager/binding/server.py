@@ -13,9 +13,10 @@ from dash._callback import GLOBAL_CALLBACK_LIST
 
 from ..api import definitions, get_state_manager, is_configured, offer_server_secret
 from ..errors import BackendError
-from ..session import Visit, enter_visit
+from ..session import Visit, enter_request, enter_visit
 from . import clientside, values, versions
 from .callbacks import wrap_error_handler
+from .running import no_callback
 from .visits import Request, open_visit, session_headers
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _add_middleware(server: Any) -> None:
 
 
 class SessionMiddleware:
-    """WSGI: opens a visit for each request. Does nothing before the first `ServerStore` exists.
+    """WSGI: opens a visit for each request. Does nothing in an app without stores.
 
     Args:
         application: The WSGI application behind it.
@@ -90,7 +91,8 @@ class SessionMiddleware:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not definitions:
-            return self._application(environ, start_response)
+            with enter_request(None), no_callback():
+                return self._application(environ, start_response)
         request = _from_environ(environ)
         manager, visit = _arrive(request, self._server)
 
@@ -101,7 +103,7 @@ class SessionMiddleware:
                 headers = [*headers, *session_headers(manager, visit, request, headers)]
             return start_response(status, headers, *exc_info)
 
-        with enter_visit(visit):  # the thread's next task may be none of ours
+        with enter_request(visit), no_callback():  # the thread's next task may be none of ours
             return self._application(environ, start)
 
 
@@ -124,6 +126,7 @@ class AsgiSessionMiddleware:
         request = _from_scope(scope)
         arrive = partial(_arrive, request, self._server)
         manager, visit = arrive() if _is_ready() else await asyncio.to_thread(arrive)
+        visit.answered = scope["type"] == "http"
         enter_visit(visit)
 
         async def send_with_cookie(message: Message) -> None:

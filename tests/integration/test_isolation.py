@@ -17,6 +17,7 @@ from dash import ALL, Input, Output, Patch, State, html, no_update
 
 from dash_statemanager import (
     ServerStore,
+    configure,
     delete_store,
     get_state_manager,
     get_store,
@@ -25,6 +26,7 @@ from dash_statemanager import (
     store_exists,
 )
 
+from .features.table import ASYNC
 from .page import Page
 
 USERS = 50
@@ -419,3 +421,53 @@ def foreign_to_sealed(dice: random.Random, own: Page) -> Any:
 
 def _assign(value: Any) -> dict[str, Any]:
     return {"operation": "Assign", "location": [], "params": {"value": value}}
+
+
+@pytest.mark.parametrize(
+    ("component", "prop"), [("filters", "value"), ("other", "data"), ("open", "data"), ({"type": "rights"}, "data")]
+)
+@pytest.mark.parametrize("asynchronous", [False, True] if ASYNC.exists else [False])
+def test_a_sealed_store_is_not_passed_by_under_another_name(component: Any, prop: str, asynchronous: bool) -> None:
+    configure(backend="memory")
+    app = dash.Dash(__name__)
+    app.layout = [
+        ServerStore(id="rights", sealed=True),
+        ServerStore(id="open"),
+        html.Button(id="go"),
+        html.Div(id="out"),
+    ]
+
+    def see(rights: Any) -> str:
+        return json.dumps(rights)
+
+    async def see_later(n: int, rights: Any) -> str:
+        return see(rights)
+
+    wired = Output("out", "children"), Input("go", "n_clicks"), State("rights", "data")
+    app.callback(*wired)(see_later if asynchronous else lambda n, rights: see(rights))
+    page = Page(app.server.test_client()).open()
+    body = page.request("out.children", ["go.n_clicks"])
+    forged = {"id": component, "property": prop, "value": {"admin": True}}
+    assert page.post({**body, "state": [forged]}).status_code == 204
+    assert page.post(body).json["response"]["out"]["children"] == "null"
+
+
+def test_an_id_that_nobody_made_is_none_of_sealed_stores() -> None:
+    configure(backend="memory")
+    app = dash.Dash(__name__)
+    app.layout = [
+        *(ServerStore(id={"kind": "rights", "i": i}, sealed=True) for i in range(2)),
+        html.Button(id="go"),
+        html.Div(id="out"),
+    ]
+
+    @app.callback(Output("out", "children"), Input("go", "n_clicks"), State({"kind": "rights", "i": ALL}, "data"))
+    def see(n: int, rights: Any) -> str:
+        return json.dumps(rights)
+
+    page = Page(app.server.test_client()).open()
+    body = page.request("out.children", ["go.n_clicks"])
+    assert page.post(body).json["response"]["out"]["children"] == "[null, null]"
+    for stranger in ({"kind": "rights", "i": 2}, {"kind": "others", "i": 1}):
+        body["state"] = [[{"id": stranger, "property": "data", "value": {"admin": True}}]]
+        assert page.post(body).status_code == 204

@@ -176,6 +176,16 @@ def test_a_rotated_session_keeps_what_is_left_of_lifetimes(make_manager: MakeMan
     assert {row.expires_at - clock() for row in manager.backend.scan("dash/s.") if row.expires_at} == {40}
 
 
+def test_a_session_is_not_rotated_where_the_browser_can_not_be_told(manager: StateManager) -> None:
+    session = Session.new()
+    with enter_visit(Visit(session)):
+        manager.set_store_data("a", 1)
+    with enter_visit(Visit(session, answered=False)):
+        with pytest.raises(SessionError, match="websocket"):
+            manager.rotate_session()
+        assert manager.get_store_data("a") == 1
+
+
 def test_who_has_no_session_gets_one_by_rotation(manager: StateManager) -> None:
     with enter_visit(None):
         manager.rotate_session()
