@@ -94,16 +94,22 @@ class Breaker(Wrapper):
             raise BackendUnavailable(what, away.cause.remedy) from away.cause
 
     def trip(self, cause: BackendUnavailable) -> None:
-        """Notes that the backend is away, and starts to look whether it is back."""
+        """Notes that the backend is away, and starts to look whether it is back.
+
+        Where the system has no thread for that, each request goes on to find out for itself.
+        """
         with self._lock:
             if self._away is not None:
                 return
             away = self._away = _Away(cause)
-        log.warning("the backend is away, what needs it fails at once until it is back: %s", cause)
         look = self._closing.background(lambda closed: self._look(away, closed))
-        threading.Thread(target=look, name="dash-statemanager-breaker", daemon=True).start()
+        try:
+            threading.Thread(target=look, name="dash-statemanager-breaker", daemon=True).start()
+        except RuntimeError:
+            self._end(away)
 
     def _look(self, away: _Away, closed: threading.Event) -> None:
+        log.warning("the backend is away, what needs it fails at once until it is back: %s", away.cause)
         pause = PAUSES[0]
         while not closed.is_set():
             try:
@@ -114,9 +120,15 @@ class Breaker(Wrapper):
                 pause = min(pause * 2, PAUSES[1])
             except Exception:
                 break  # what is wrong now has an error of its own, which requests will see
-        if self._away is away:
-            self._away = None
+        if self._end(away):
             log.warning("the backend is back after %.1f s", time.monotonic() - away.since)
+
+    def _end(self, away: _Away) -> bool:
+        with self._lock:
+            ends = self._away is away
+            if ends:
+                self._away = None
+        return ends
 
     def _begin(self) -> None:
         self._away = None

@@ -121,6 +121,21 @@ def test_no_thread_stays_after_it_is_back_or_closed(line, breaker):
     wait_until(lambda: "dash-statemanager-breaker" not in {thread.name for thread in threading.enumerate()}, 5)
 
 
+def test_without_a_thread_to_look_each_request_finds_out_for_itself(line, breaker, monkeypatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    line.error = BackendUnavailable("the line is cut")
+    for _ in range(3):
+        with pytest.raises(BackendUnavailable, match=r"^the line is cut\.$"):
+            breaker.get("a")
+    assert line.asked == 3
+
+    line.error = None
+    assert breaker.get("a") is None
+
+
 def test_a_look_that_is_under_way_while_it_is_closed_leaves_nothing_open(line, breaker):
     looking, go_on = threading.Event(), threading.Event()
 
