@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,6 +156,26 @@ def test_a_ping_takes_two_seconds_at_most(backend, tmp_path, statements):
     assert time.monotonic() - began < 2
     other.close()
     backend.ping()
+
+
+def test_a_connection_that_opens_waits_for_who_locks_everything(url, tmp_path):
+    """As one that closes last does, which then removes the log."""
+    dialect = dialect_for(url)
+    engine = dialect.create_engine()
+    dialect.prepare(engine, time.monotonic() + 5)
+    engine.dispose()
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)
+    for statement in LOCKS["everything"]:
+        other.execute(statement)
+    closing = threading.Timer(0.2, other.close)
+    closing.start()
+
+    connection = engine.raw_connection()
+
+    assert connection.cursor().execute("SELECT count(*) FROM dash_statemanager_entries").fetchone() == (0,)
+    closing.join()
+    connection.close()
+    engine.dispose()
 
 
 def test_a_database_that_was_removed_while_in_use(backend, url, tmp_path):

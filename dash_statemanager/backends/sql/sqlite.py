@@ -71,6 +71,7 @@ class SqliteDialect(Dialect):
         self._create_file()
         while not self._prepared(engine, deadline):
             time.sleep(0.01)
+        sa.event.listen(engine, "connect", self._wait, insert=True)
 
     def upsert(self, table: sa.Table, values: Values = replaced) -> sa.Insert:
         """INSERT ... ON CONFLICT DO UPDATE."""
@@ -122,7 +123,7 @@ class SqliteDialect(Dialect):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
 
     def _prepared(self, engine: sa.Engine, deadline: float) -> bool:
-        """False where others were at it: the switch to WAL does not wait for them by itself."""
+        """False where others were at it: neither opening nor the switch to WAL waits for them by itself."""
         try:
             with engine.connect() as connection:
                 _limit_wait(connection.connection, deadline - time.monotonic())
@@ -135,11 +136,14 @@ class SqliteDialect(Dialect):
             return False
         return True
 
+    def _wait(self, connection: Any, _: Any) -> None:
+        """Before all else: who closes last locks out those who open, for a moment."""
+        _limit_wait(connection, self.timeout)
+
     def _set_up(self, connection: Any, _: Any) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
-        _limit_wait(cursor, self.timeout)
         cursor.close()
 
 
