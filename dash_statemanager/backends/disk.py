@@ -8,10 +8,19 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from .base import Buffer
 
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
+
 __all__ = ["map_file", "private", "read_boot_id"]
+
+_holding: WeakSet[mmap.mmap] = WeakSet()
+"""The maps that hold a descriptor of their own, as all do before Python 3.13."""
 
 
 def read_boot_id() -> str | None:
@@ -28,11 +37,24 @@ def private(path: str, flags: int) -> int:
 
 
 def map_file(file: Any, kind: type[mmap.mmap] = mmap.mmap) -> Buffer:
-    """An open file as a read-only buffer that all processes share."""
-    untracked = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+    """An open file as a read-only buffer that all processes share.
+
+    It is read where maps would leave fewer than half of the descriptors for the rest of the process.
+    """
+    if sys.version_info >= (3, 13):
+        return kind(file.fileno(), 0, access=mmap.ACCESS_READ, trackfd=False)
+    if _are_many():
+        return file.read()
     try:
-        return kind(file.fileno(), 0, access=mmap.ACCESS_READ, **untracked)
-    except OSError as exc:  # a map holds a descriptor of its own before Python 3.13
+        held = kind(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as exc:
         if exc.errno != errno.EMFILE:
             raise
         return file.read()
+    _holding.add(held)
+    return held
+
+
+def _are_many() -> bool:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource else -1
+    return 0 <= limit <= 2 * len(_holding)
