@@ -44,15 +44,20 @@ def map_file(file: Any, kind: type[mmap.mmap] = mmap.mmap) -> Buffer:
     if sys.version_info >= (3, 13):
         return kind(file.fileno(), 0, access=mmap.ACCESS_READ, trackfd=False)
     if _are_many():
-        return file.read()
+        return _read(file)
     try:
         held = kind(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as exc:
         if exc.errno != errno.EMFILE:
             raise
-        return file.read()
+        return _read(file)
     _holding.add(held)
     return held
+
+
+def _read(file: Any) -> Buffer:
+    file.seek(0)  # what was received may be asked for twice
+    return file.read()
 
 
 def _are_many() -> bool:
