@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ try:
 except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]
 
-__all__ = ["map_file", "private", "read_boot_id"]
+__all__ = ["make_private", "map_file", "private", "read_boot_id"]
 
 _holding: WeakSet[mmap.mmap] = WeakSet()
 """The maps that hold a descriptor of their own, as all do before Python 3.13."""
@@ -34,6 +35,34 @@ def read_boot_id() -> str | None:
 def private(path: str, flags: int) -> int:
     """An opener of files that only this user may read."""
     return os.open(path, flags, 0o600)
+
+
+def make_private(folder: Path) -> None:
+    """Makes a folder for this user alone, and what is missing above it; changes nothing of what is there.
+
+    Raises:
+        OSError: It can't be made, is not a folder of this user's, or others could put another in its place.
+    """
+    for above in reversed(folder.parents):
+        if not above.exists():
+            above.mkdir(0o700, exist_ok=True)
+    if not _is_guarded(folder.parent):
+        raise PermissionError(errno.EPERM, "others could replace what is in the folder", str(folder.parent))
+    folder.mkdir(0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != _user(found):
+        raise PermissionError(errno.EPERM, "it is a link, or belongs to somebody else", str(folder))
+
+
+def _is_guarded(folder: Path) -> bool:
+    """Whether nobody but this user and root may move what is theirs out of a folder, which may be a link of theirs."""
+    link, found = folder.lstat(), folder.stat()
+    shared = sys.platform != "win32" and found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+    return not shared and {link.st_uid, found.st_uid} <= {0, _user(found)}
+
+
+def _user(found: os.stat_result) -> int:
+    return found.st_uid if sys.platform == "win32" else os.getuid()
 
 
 def map_file(file: Any, kind: type[mmap.mmap] = mmap.mmap) -> Buffer:

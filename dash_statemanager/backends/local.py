@@ -6,9 +6,9 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import secrets
 import shutil
-import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -18,7 +18,7 @@ from pathlib import Path
 from weakref import finalize
 
 from .base import Backend, Buffer, BytesPayload, Entry, MemoryRoom, Range, Ranges, Room, size_of
-from .disk import map_file, private, read_boot_id
+from .disk import make_private, map_file, private, read_boot_id
 from .stubs import is_body
 from .wrapper import Wrapper
 
@@ -33,6 +33,10 @@ SHARE = 64
 """A process looks at the files only after it wrote a sixty-fourth of their bound: there may be thousands."""
 LEAST = 32 << 10
 """Nothing smaller is a body."""
+_RUN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What the folder of a run of the machine is called: its boot id."""
+_OURS = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}\.tmp")
+"""What the files in it are called."""
 
 
 class LocalTier(Wrapper):
@@ -125,14 +129,11 @@ class LocalFiles:
     def _usable(self) -> bool:
         """Whether the folder is there and is this user's alone."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._base.chmod(0o700)
-            found = self._base.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != getattr(os, "getuid", lambda: found.st_uid)():
-                raise PermissionError(errno.EPERM, "the folder belongs to somebody else")
+            make_private(self._base)
+            make_private(self._folder)
             for old in self._base.iterdir():
-                if old != self._folder:
-                    shutil.rmtree(old, ignore_errors=True)
+                if old != self._folder and _RUN.fullmatch(old.name) and not old.is_symlink():
+                    _remove(old)
         except OSError as exc:
             logger.warning("there is no local tier, values are read from the backend each time: %s", exc)
             return False
@@ -161,7 +162,7 @@ class LocalFiles:
 
     def _list(self) -> Iterator[tuple[float, int, str]]:
         with os.scandir(self._folder) as files:
-            for file in files:
+            for file in filter(lambda found: _OURS.fullmatch(found.name), files):
                 with contextlib.suppress(FileNotFoundError):  # another worker made room, too
                     found = file.stat()
                     yield found.st_mtime, found.st_size, file.path
@@ -182,6 +183,15 @@ class LocalFiles:
 
     def _path(self, key: str) -> Path:
         return self._folder / blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def _remove(run: Path) -> None:
+    """Removes what an earlier run of the machine left, and nothing that somebody else put there."""
+    with contextlib.suppress(OSError):
+        for file in run.iterdir():
+            if _OURS.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+        run.rmdir()
 
 
 class _FileRoom:

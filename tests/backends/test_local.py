@@ -22,6 +22,8 @@ from tests.servers import redis as redis_servers
 
 KEYS = ["app/s.1/store/a", "app/s.1/store/b", "app/s.1/store/c"]
 MB = 1 << 20
+EARLIER = "01234567-89ab-cdef-0123-456789abcdef"
+"""The boot id of an earlier run of the machine."""
 
 
 class Far(Wrapper):
@@ -131,7 +133,7 @@ def test_a_worker_that_died_while_it_wrote_does_no_harm(far, folder):
     backend = worker(far, folder, max_bytes=8 * MB)
     write_all(backend)
     body(backend, KEYS[0])
-    (unfinished,) = [files(folder)[0].with_name(name) for name in ("0123.tmp",)]
+    unfinished = files(folder)[0].with_name("0123456789abcdef.tmp")
     unfinished.write_bytes(b"half")
 
     assert body(worker(far, folder), KEYS[1]) == data(KEYS[1])[64:]
@@ -152,14 +154,14 @@ def test_those_who_fetch_the_same_at_the_same_time_end_with_one_file(far, folder
 
 
 def test_what_an_earlier_run_of_the_machine_left_is_not_trusted(far, folder):
-    backend = SharedBodies(LocalTier(far, LocalFiles(folder, 100 * MB, "before")), lambda: b"key")
+    backend = SharedBodies(LocalTier(far, LocalFiles(folder, 100 * MB, EARLIER)), lambda: b"key")
     write_all(backend)
     body(backend, KEYS[0])
     (left,) = files(folder)
     left.write_bytes(b"half")
 
     assert body(worker(far, folder), KEYS[0]) == data(KEYS[0])[64:]
-    assert not left.exists()
+    assert not left.parent.exists()
 
 
 @pytest.mark.parametrize("trouble", ["a file is there", "another user's folder", "no room"])
@@ -175,6 +177,75 @@ def test_without_a_usable_folder_values_come_from_the_backend(far, folder, troub
     assert body(backend, KEYS[0]) == data(KEYS[0])[64:]
     assert len(far.read) == 2
     assert [record.levelname for record in caplog.records] == ([] if trouble == "no room" else ["WARNING"])
+
+
+def test_what_others_keep_in_the_folder_stays_as_it_is(far, folder):
+    own = [folder / name for name in (f"assets/{'0' * 32}", f"{EARLIER}/upload.csv", "files/readme")]
+    for path in own:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"the only copy")
+    folder.chmod(0o755)
+    (folder / EARLIER.replace("0", "1")).symlink_to(own[0].parent)
+    backend = worker(far, folder)
+    write_all(backend)
+
+    assert body(backend, KEYS[0]) == data(KEYS[0])[64:]
+
+    assert [path.read_bytes() for path in own] == [b"the only copy"] * 3
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert len(files(folder)) == 4
+
+
+def is_used(folder: Path) -> bool:
+    """Whether a tier takes the folder."""
+    return LocalFiles(folder, 100 * MB).add("key", [bytes(MB)]) is not None
+
+
+def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path, folder):
+    site = tmp_path / "site"
+    site.mkdir(mode=0o755)
+    folder.symlink_to(site)
+
+    assert not is_used(folder)
+
+    assert site.stat().st_mode & 0o777 == 0o755
+    assert list(site.iterdir()) == []
+
+
+def test_a_folder_where_somebody_else_could_put_another_is_not_used(folder, monkeypatch):
+    (folder / "app").mkdir(parents=True)
+    if os.getuid() == 0:
+        os.chown(folder, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+
+    assert not is_used(folder / "app")
+
+    assert list((folder / "app").iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "used"), [(0o755, True), (0o1777, True), (0o777, False), (0o770, False)])
+def test_where_others_may_write_it_is_used_only_if_they_can_not_rename_it(folder, mode, used):
+    folder.mkdir()
+    folder.chmod(mode)
+
+    assert is_used(folder / "app") == used
+
+    assert folder.stat().st_mode & 0o7777 == mode
+
+
+def test_a_folder_may_be_reached_by_a_link_of_the_users_own(tmp_path, folder):
+    folder.symlink_to(tmp_path / "large disk")
+    (tmp_path / "large disk").mkdir()
+
+    assert is_used(folder / "app")
+
+
+def test_all_folders_that_are_missing_are_made_for_this_user_alone(tmp_path):
+    assert is_used(tmp_path / "a" / "b" / "app")
+
+    made = [tmp_path / name for name in ("a", "a/b", "a/b/app")]
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o700}
 
 
 def test_what_comes_from_a_server_is_received_into_its_file(tmp_path, folder):
