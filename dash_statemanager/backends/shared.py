@@ -16,9 +16,8 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ..errors import Conflict
 from .base import (
@@ -36,7 +35,7 @@ from .base import (
     Ranges,
     size_of,
 )
-from .stubs import HEADER, MARK, STUB, Holders, Met, Stub, split
+from .stubs import HEADER, MARK, STUB, Body, Holders, Met, Stub, digest_of, split
 from .wrapper import Wrapper
 
 __all__ = ["LARGE", "SharedBodies"]
@@ -54,38 +53,19 @@ GUESSED = 1 << 20
 PAGE = 500
 
 
-@dataclass
-class _New:
-    """A body that is not there yet, and the stubs that will hold it."""
-
-    body: Sequence[Buffer]
-    ttl: float | None
-    stubs: list[Stub]
-
-    @classmethod
-    def of(cls, stub: Stub, body: Sequence[Buffer], ttl: float | None, new: dict[str, _New]) -> Stub:
-        """The stub with the body's name, and the body among the new ones, once."""
-        each = new.setdefault(stub.digest, cls(body, ttl, []))
-        name = each.stubs[0].name if each.stubs else secrets.token_urlsafe(8)
-        each.stubs.append(replace(stub, name=name))
-        each.ttl = None if ttl is None or each.ttl is None else max(ttl, each.ttl)
-        return each.stubs[-1]
-
-    def puts(self) -> list[Put]:
-        """What writes it; a `Conflict` where another was faster."""
-        first = self.stubs[0]
-        holders = Holders(first.name, frozenset(stub.holder for stub in self.stubs))
-        return [
-            Put(first.body, PartsPayload(*self.body), self.ttl),
-            Put(first.holders, holders.pack(), self.ttl, ABSENT),
-        ]
-
-
 class SharedBodies(Wrapper):
     """Keeps equal bodies once. Only who has an entry reads its body.
 
     A body is gone when its last entry is deleted, else when the last one expires. Entries that `put_many` deletes
     leave it to expire.
+
+    Who takes hold of it rewrites its holders together with the entry, on condition that they are what he found; who
+    leaves it looks whether the entry is there again, and then rewrites them on the same condition. So nobody leaves for
+    another that has the same key.
+
+    Where `put_many` is no transaction, one that leaves between the two writes of another with the same key may not see
+    it. A put that comes too late leaves its holder there if its entry was written, or others took hold under its key:
+    the body then ends with the store's entries or its lifetime.
 
     Args:
         inner: The backend. Its conditional puts must hold among all processes.
@@ -137,32 +117,7 @@ class SharedBodies(Wrapper):
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """Bodies that are new, then stubs and all else, as the backend does it: together, where that is quick."""
         large = {number: found for number, put in enumerate(puts) if (found := self._take_apart(put))}
-        if not large:
-            return self.inner.put_many(puts, delete=delete)
-        for attempt in itertools.count(1):
-            joined: list[Stub] = []
-            new: dict[str, _New] = {}
-            stubbed = [*puts]
-            for number, (stub, body) in large.items():
-                if attempt > UPLOADS:  # others write and delete the same all the time: a copy of one's own
-                    stub = replace(stub, digest=secrets.token_hex(16))
-                guess = attempt == 1 and stub.nbytes <= GUESSED and stub.digest not in self._met
-                held = None if guess else self._hold(stub, puts[number].ttl, joined)
-                held = held or _New.of(stub, body, puts[number].ttl, new)
-                stubbed[number] = replace(puts[number], payload=BytesPayload(held.pack()))
-            ahead = [put for each in new.values() for put in each.puts()]
-            try:
-                if sum(put.payload.nbytes for put in ahead) > TOGETHER:
-                    self.inner.put_many(ahead)
-                    ahead = []
-                etags = self.inner.put_many([*ahead, *stubbed], delete=delete)[len(ahead) :]
-                self._met.update(stub.digest for stub, _ in large.values())
-                return etags
-            except Conflict:
-                self._withdraw(joined, new.values())
-                if not self._is_as_expected(puts):
-                    raise
-        raise AssertionError("unreachable")
+        return self._put_apart(puts, large, delete) if large else self.inner.put_many(puts, delete=delete)
 
     def delete(self, *keys: str) -> int:
         stubs = self._stubs(self.inner.sizes(keys)) if keys else {}
@@ -197,15 +152,71 @@ class SharedBodies(Wrapper):
         if nbytes <= LARGE:
             return None
         header, body = split([memoryview(part).cast("B") for part in parts])
-        return Stub(put.key, nbytes, header, self._digest(body)), body
+        return Stub(put.key, nbytes, header, digest_of(body, self._key())), body
 
-    def _withdraw(self, joined: Iterable[Stub], new: Collection[_New]) -> None:
-        """Takes back what a put that came too late did before, or may have done."""
-        self._leave([*joined, *(stub for each in new for stub in each.stubs)])
-        for stub in (each.stubs[0] for each in new):
-            held, _, _ = self._holders(stub)
-            if held is None or held.name != stub.name:
-                self.inner.delete(stub.body)
+    def _put_apart(
+        self, puts: Sequence[Put], large: Mapping[int, tuple[Stub, Sequence[Buffer]]], delete: Sequence[str]
+    ) -> list[str]:
+        """Puts of which some are large; whoever meets others at a body joins them."""
+        stamp, uploads, alone = secrets.token_urlsafe(4), 0, False
+        for attempt in itertools.count():
+            bodies = dict[str, Body]()
+            for number, (stub, parts) in large.items():
+                digest = secrets.token_hex(16) if alone else stub.digest
+                bodies.setdefault(digest, Body(digest, parts)).add(number, stub, puts[number].ttl)
+            for body in bodies.values():
+                if attempt or body.stub.nbytes > GUESSED or body.digest in self._met:
+                    self._look_for(body)
+            stubs = {number: stub for body in bodies.values() for number, stub in body.named().items()}
+            stubbed = [
+                replace(put, payload=BytesPayload(stubs[number].pack())) if number in stubs else put
+                for number, put in enumerate(puts)
+            ]
+            try:
+                etags = self._put_with(bodies.values(), stamp, stubbed, delete)
+                self._met.update(stub.digest for stub, _ in large.values())
+                return etags
+            except Conflict:
+                is_late = not self._is_as_expected(puts)
+                uploads += any(body.is_new for body in bodies.values())
+                alone = uploads >= UPLOADS or attempt >= ATTEMPTS  # others write and delete the same all the time
+                self._withdraw(bodies.values(), stamp if is_late or alone else None)
+                if is_late:
+                    raise
+            time.sleep(random.uniform(0, 0.001 * min(attempt, ATTEMPTS)))
+        raise AssertionError("unreachable")
+
+    def _look_for(self, body: Body) -> None:
+        """Sees whether a body is there, and then that it lives as long as whoever holds it."""
+        held, body.expect, left = self._holders(body.stub)
+        if held is None:
+            return
+        longest = max(math.inf if body.ttl is None else body.ttl, left)
+        lifetime = None if math.isinf(longest) else longest
+        if self.inner.touch(replace(body.stub, name=held.name).body, lifetime):
+            body.join(held, lifetime)
+
+    def _put_with(self, bodies: Iterable[Body], stamp: str, puts: Sequence[Put], delete: Sequence[str]) -> list[str]:
+        """Bodies, and the puts of those that hold them."""
+        ahead = [put for body in bodies for put in body.puts(stamp)]
+        if sum(put.payload.nbytes for put in ahead) > TOGETHER:
+            etags = {put.key: etag for put, etag in zip(ahead, self.inner.put_many(ahead), strict=True)}
+            for body in bodies:
+                body.was_put(stamp, etags[body.stub.holders])
+            ahead = [put for body in bodies for put in body.puts(stamp)]
+        return self.inner.put_many([*ahead, *puts], delete=delete)[len(ahead) :]
+
+    def _withdraw(self, bodies: Iterable[Body], stamp: str | None) -> None:
+        """Takes back what a put that came too late did; without a stamp only what is of no use to another attempt."""
+        for body in bodies:
+            if stamp is not None:
+                self._leave(body.named().values(), stamp)
+            held, _, left = self._holders(body.stub)
+            is_held = held is not None and held.name == body.name
+            if body.is_new and not is_held:
+                self.inner.delete(body.stub.body)
+            elif is_held and body.ttl is not None and left > body.ttl:  # who made it live longer may have been first
+                self.inner.touch(body.stub.body, None if math.isinf(left) else left)
 
     def _is_as_expected(self, puts: Iterable[Put]) -> bool:
         """Whether none of the puts themselves came too late."""
@@ -218,41 +229,37 @@ class SharedBodies(Wrapper):
             return False
         return expected == [etags.get(put.key, ABSENT) for put in conditional]
 
-    def _hold(self, stub: Stub, ttl: float | None, joined: list[Stub] | None = None) -> Stub | None:
-        """Sees that a body lives as long as an entry that holds it; None where there is no such body.
-
-        Who is new there is added to `joined`.
+    def _hold(self, stub: Stub, ttl: float | None) -> bool:
+        """Sees that a body lives as long as an entry that holds it; whether it is there.
 
         First the holders, then the body; and once more if meanwhile somebody made it live longer, so that of two
         lifetimes the longer one stays.
         """
         for _ in self._attempts():
             held, etag, left = self._holders(stub)
-            if held is None or stub.name not in ("", held.name):
-                return None
-            found = replace(stub, name=held.name)
+            if held is None or stub.name != held.name:
+                return False
             longest = max(math.inf if ttl is None else ttl, left)
             lifetime = None if math.isinf(longest) else longest
             try:
-                etag = self.inner.put(stub.holders, held.plus(stub.holder).pack(), lifetime, expect=etag)
-                if not self.inner.touch(found.body, lifetime):
-                    self.inner.put(stub.holders, BytesPayload(b""), 0, expect=etag)
-                    return None
+                self.inner.put(stub.holders, held.plus(stub.holder).pack(), lifetime, expect=etag)
             except Conflict:
                 continue
-            if joined is not None and not held.has(stub.holder):
-                joined.append(found)
-                joined = None
+            if not self.inner.touch(stub.body, lifetime):
+                return False
             if self._holders(stub)[2] <= longest:
-                return found
-        return None
+                return True
+        return False
 
-    def _leave(self, stubs: Iterable[Stub]) -> None:
-        """Takes entries from the holders of their bodies, and deletes a body with the last one."""
+    def _leave(self, stubs: Iterable[Stub], stamp: str | None = None) -> None:
+        """Takes entries that are gone from the holders of their bodies, and deletes a body with the last one.
+
+        With a stamp only where that is still theirs.
+        """
         for stub in stubs:
             for _ in self._attempts():
                 held, etag, left = self._holders(stub)
-                if held is None or held.name != stub.name or not held.has(stub.holder):
+                if held is None or held.name != stub.name or not held.has(stub.holder, stamp) or self._is_held(stub):
                     break
                 rest = held.minus(stub.holder)
                 try:
@@ -264,6 +271,12 @@ class SharedBodies(Wrapper):
                     break
                 except Conflict:
                     continue
+
+    def _is_held(self, stub: Stub) -> bool:
+        """Whether the entry is there, and has the same body."""
+        entry = self.inner.get(stub.key)
+        there = Stub.of(stub.key, entry.payload) if entry else None
+        return there is not None and there.body == stub.body
 
     def _attempts(self) -> Iterator[int]:
         for attempt in range(ATTEMPTS):
@@ -278,11 +291,3 @@ class SharedBodies(Wrapper):
             return None, ABSENT, 0.0
         left = math.inf if entry.expires_at is None else entry.expires_at - self._clock()
         return Holders.of(entry.payload), entry.etag, left
-
-    def _digest(self, body: Iterable[Buffer]) -> str:
-        from blake3 import blake3
-
-        digest = blake3(key=blake2b(self._key(), digest_size=32).digest())
-        for part in body:
-            digest.update(part)
-        return digest.hexdigest(length=16)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import orjson
 
-from .base import Buffer, BytesPayload, Payload
+from .base import ABSENT, Buffer, BytesPayload, Expect, PartsPayload, Payload, Put
 
-__all__ = ["HEADER", "MARK", "STUB", "Holders", "Met", "Stub", "is_body", "split"]
+__all__ = ["HEADER", "MARK", "STUB", "Body", "Holders", "Met", "Stub", "digest_of", "is_body", "split"]
 
 HEADER = 64
 """First bytes of a payload, which hold its times and stay with the entry."""
@@ -76,32 +77,96 @@ class Stub:
 
 @dataclass(frozen=True)
 class Holders:
-    """Who holds a body; None are too many to tell apart."""
+    """Who holds a body; None are too many to tell apart.
+
+    Each has the stamp of the `put_many` that took hold, or an empty one where several did under the same key.
+    """
 
     name: str
-    holders: frozenset[str] | None
+    holders: Mapping[str, str] | None
 
-    def has(self, holder: str) -> bool:
-        return self.holders is not None and holder in self.holders
+    def has(self, holder: str, stamp: str | None = None) -> bool:
+        """Whether it is among them; with a stamp whether nobody else took hold under its key."""
+        return self.holders is not None and holder in self.holders and stamp in (None, self.holders[holder])
 
-    def plus(self, holder: str) -> Holders:
+    def plus(self, holder: str, stamp: str = "") -> Holders:
         if self.holders is None or len(self.holders) >= MANY:
             return replace(self, holders=None)
-        return replace(self, holders=self.holders | {holder})
+        stamp = stamp if self.holders.get(holder, stamp) == stamp else ""
+        return replace(self, holders={**self.holders, holder: stamp})
 
     def minus(self, holder: str) -> Holders:
-        return replace(self, holders=self.holders and self.holders - {holder})
+        rest = self.holders and {each: stamp for each, stamp in self.holders.items() if each != holder}
+        return replace(self, holders=rest)
 
     def is_empty(self) -> bool:
         return self.holders is not None and not self.holders
 
     def pack(self) -> BytesPayload:
-        return BytesPayload(orjson.dumps([self.name, self.holders and sorted(self.holders)]))
+        return BytesPayload(orjson.dumps([self.name, self.holders]))
 
     @classmethod
     def of(cls, payload: Payload) -> Holders:
-        name, holders = orjson.loads(b"".join(payload.parts()))
-        return cls(name, None if holders is None else frozenset(holders))
+        """Read back."""
+        return cls(*orjson.loads(b"".join(payload.parts())))
+
+
+@dataclass
+class Body:
+    """A body, and what is to hold it after a `put_many`.
+
+    Attributes:
+        digest: As that of a stub.
+        parts: Its bytes.
+        stubs: What is to hold it, by the number of the put.
+        ttl: How long it is to live.
+        name: As that of a stub.
+        is_new: Whether it is put.
+        held: Who holds it already.
+        expect: What to expect in place of its holders.
+    """
+
+    digest: str
+    parts: Sequence[Buffer]
+    stubs: dict[int, Stub] = field(default_factory=dict)
+    ttl: float | None = 0
+    name: str = field(default_factory=lambda: secrets.token_urlsafe(8))
+    is_new: bool = True
+    held: Holders | None = None
+    expect: Expect = ABSENT
+
+    @property
+    def stub(self) -> Stub:
+        """One of those that are to hold it."""
+        return next(iter(self.named().values()))
+
+    def named(self) -> dict[int, Stub]:
+        """What is to hold it, as that is kept."""
+        return {number: replace(stub, digest=self.digest, name=self.name) for number, stub in self.stubs.items()}
+
+    def add(self, number: int, stub: Stub, ttl: float | None) -> None:
+        self.stubs[number] = stub
+        self.ttl = None if ttl is None or self.ttl is None else max(ttl, self.ttl)
+
+    def join(self, held: Holders, ttl: float | None) -> None:
+        """It is there."""
+        self.is_new, self.name, self.held, self.ttl = False, held.name, held, ttl
+
+    def was_put(self, stamp: str, etag: str) -> None:
+        """It is there by now, and its holders have the etag."""
+        self.held, self.expect = self._holders(stamp), etag
+
+    def puts(self, stamp: str) -> list[Put]:
+        """What takes hold of it, and writes it where it is not there; a `Conflict` where others did meanwhile."""
+        stub = self.stub
+        holders = Put(stub.holders, self._holders(stamp).pack(), self.ttl, self.expect)
+        return [holders] if self.held else [Put(stub.body, PartsPayload(*self.parts), self.ttl), holders]
+
+    def _holders(self, stamp: str) -> Holders:
+        holders = self.held or Holders(self.name, {})
+        for stub in self.stubs.values():
+            holders = holders.plus(stub.holder, stamp)
+        return holders
 
 
 class Met:
@@ -127,3 +192,13 @@ def split(parts: Sequence[memoryview]) -> tuple[bytes, Sequence[Buffer]]:
         whole = memoryview(b"".join(parts))
         return bytes(whole[:HEADER]), [whole[HEADER:]]
     return bytes(parts[0]), parts[1:]
+
+
+def digest_of(body: Iterable[Buffer], key: bytes) -> str:
+    """What stands for a body; to be computed only with the key."""
+    from blake3 import blake3
+
+    digest = blake3(key=blake2b(key, digest_size=32).digest())
+    for part in body:
+        digest.update(part)
+    return digest.hexdigest(length=16)

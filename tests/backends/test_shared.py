@@ -271,7 +271,7 @@ class Counting(Wrapper):
         return self.inner.put_many(puts, delete=delete)
 
 
-SIZES = [(GUESSED // 2, ["put 4"]), (GUESSED, ["get", "put 4"]), (TOGETHER + 1, ["get", "put 2", "put 2"])]
+SIZES = [(GUESSED // 2, ["put 4"]), (GUESSED, ["get", "put 4"]), (TOGETHER + 1, ["get", "put 2", "put 3"])]
 
 
 @pytest.mark.parametrize(("size", "calls"), SIZES)
@@ -347,3 +347,112 @@ def test_who_meets_another_that_writes_the_same_joins_it(another):
     assert sum(is_body(key) for key in kept(quick)) == 1
     quick.delete("app/s.2/store/a")
     assert content(slow.get("app/s.1/store/a")) == content_of(1)
+
+
+class Meeting(Wrapper):
+    """Lets another do something once, before or after a part of what is asked for."""
+
+    def __init__(self, inner: Backend, other: Callable[[], object], when: str) -> None:
+        super().__init__(inner)
+        self.other: Callable[[], object] | None = other
+        self.when = when
+
+    def meet(self, when: str) -> None:
+        if self.other and when == self.when:
+            other, self.other = self.other, None
+            other()
+
+    def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
+        own = [put for put in puts if "/=" not in put.key]
+        if not own:
+            return self.inner.put_many(puts, delete=delete)
+        self.meet("before")
+        if self.when == "between":  # as where there is no transaction
+            etags = self.inner.put_many([put for put in puts if put not in own])
+            self.meet("between")
+            etags += self.inner.put_many(own, delete=delete)
+        else:
+            etags = self.inner.put_many(puts, delete=delete)
+        self.meet("after")
+        return etags
+
+    def delete(self, *keys: str) -> int:
+        count = self.inner.delete(*keys)
+        self.meet("deleted")
+        return count
+
+
+KEY, HEAD = "app/s.1/store/version", "app/s.1/store/head"
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize("size", [1 << 20, TOGETHER + 1])
+def test_who_comes_too_late_leaves_a_body_to_another_with_the_same_key(another, when, is_there, size):
+    slow, quick = another(), another()
+    body = os.urandom(size)
+    if is_there:
+        quick.put("app/s.2/store/version", payload(2, body), 60)
+    etag = quick.put(HEAD, BytesPayload(b"1"), 60)
+
+    def puts(what: bytes) -> list[Put]:
+        return [Put(KEY, payload(1, body), 60), Put(HEAD, BytesPayload(what), 60, etag)]
+
+    slow.inner = Meeting(slow.inner, lambda: quick.put_many(puts(b"quick")), when)
+    with pytest.raises(Conflict):
+        slow.put_many(puts(b"slow"))
+
+    assert content(another().get(KEY)) == payload(1, body).buffer
+    quick.delete(KEY, HEAD, "app/s.2/store/version")
+    assert kept(quick) == []
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_who_comes_too_late_for_another_key_leaves_nothing_though_others_joined(another, is_there):
+    slow, quick = another(), another()
+    if is_there:
+        quick.put("app/s.2/store/version", payload(2), 60)
+
+    def join() -> None:
+        quick.put("app/s.3/store/version", payload(3), 60)
+        quick.put(HEAD, BytesPayload(b"1"), 60)
+
+    slow.inner = Meeting(slow.inner, join, "between")
+    with pytest.raises(Conflict):
+        slow.put_many([Put(HEAD, BytesPayload(b"2"), 60, ABSENT), Put(KEY, payload(1), 60)])
+
+    assert content(another().get("app/s.3/store/version")) == content_of(3)
+    quick.delete(HEAD, "app/s.2/store/version", "app/s.3/store/version")
+    assert kept(quick) == []
+
+
+@pytest.mark.parametrize("ttls", [(60, 5), (None, 5)])
+def test_who_comes_too_late_does_not_shorten_the_life_of_a_body(another, clock, ttls):
+    slow, quick = another(), another()
+    quick.put("app/s.2/store/version", payload(2), 5)
+    slow.get("app/s.2/store/version")
+
+    def prolong() -> None:
+        quick.put(KEY, payload(1), ttls[0], expect=ABSENT)
+        slow.inner.touch(next(key for key in kept(quick) if is_body(key)), ttls[1])  # as what was on its way
+
+    slow.inner = Meeting(slow.inner, prolong, "before")
+    with pytest.raises(Conflict):
+        slow.put(KEY, payload(1), ttls[1], expect=ABSENT)
+    clock.advance(10)
+
+    assert content(another().get(KEY)) == content_of(1)
+
+
+def test_what_is_written_again_while_it_is_deleted_stays(another):
+    one, other = another(), another()
+    one.put(KEY, payload(1), 60)
+    one.inner = Meeting(one.inner, lambda: other.put(KEY, payload(1), 60), "deleted")
+    one.delete(KEY)
+    assert content(another().get(KEY)) == content_of(1)
+
+    other.inner = Meeting(other.inner, lambda: one.delete(KEY), "before")
+    other.put(KEY, payload(1), 60)
+    assert content(another().get(KEY)) == content_of(1)
+    one.delete(KEY)
+    assert kept(one) == []

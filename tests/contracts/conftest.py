@@ -121,7 +121,7 @@ def redis_cache(folder: Path) -> dict[str, object]:
     return {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_servers.url(), "CACHE_KEY_PREFIX": prefix}
 
 
-STUB = 2, 91
+STUB = 2, 100
 """A body that is shared leaves its header with its entry, beside where it is, and has a list of who holds it."""
 
 CASES = [
