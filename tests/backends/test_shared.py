@@ -24,7 +24,7 @@ from tests.contracts.conftest import CASES, Clock
 
 BODY = os.urandom(1 << 20)
 SHARING = [case for case in CASES if case.name in ("sqlite", "redis-cluster", "gcs")]
-Open = Callable[[], SharedBodies]
+Open = Callable[..., SharedBodies]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def another(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Ite
     """Opens the same backend once more, as another process would."""
     opened: list[Backend] = []
 
-    def another() -> SharedBodies:
+    def another(clock: Callable[[], float] = clock) -> SharedBodies:
         opened.append(SharedBodies(request.param.make(tmp_path, clock), lambda: b"key", clock))
         return opened[-1]
 
@@ -456,3 +456,18 @@ def test_what_is_written_again_while_it_is_deleted_stays(another):
     assert content(another().get(KEY)) == content_of(1)
     one.delete(KEY)
     assert kept(one) == []
+
+
+@pytest.mark.parametrize("met", [False, True])
+def test_a_clock_that_is_behind_may_still_see_holders_of_which_the_last_one_went(another, clock, met):
+    ahead, behind = another(), another(lambda: clock() - 0.5)
+    ahead.put(KEY, payload(1), 60)
+    if met:
+        behind.get(KEY)
+    ahead.delete(KEY)
+
+    behind.put("app/s.2/store/version", payload(2), 60)
+    assert content(behind.get("app/s.2/store/version")) == content_of(2)
+    ahead.delete("app/s.2/store/version")
+    clock.advance(1)
+    assert kept(behind) == []
