@@ -32,8 +32,6 @@ from .touches import Toucher
 logger = logging.getLogger("dash_statemanager")
 
 MAX_ATTEMPTS = 50
-APART = 32 << 10
-"""Bytes from which on a version that is pushed out is deleted by itself, since its body may be shared."""
 
 
 @dataclass(frozen=True)
@@ -235,17 +233,19 @@ class Versions:
         return True
 
     def _commit(self, drafts: Sequence[_Draft], found: Mapping[str, Found]) -> dict[str, Head]:
-        """Writes values and enters them into the heads that were found; returns these."""
-        heads, gone = dict[str, Head](), dict[str, int]()
+        """Writes values and enters them into the heads that were found; returns these.
+
+        What is pushed out goes together with that: later another may have written it again. Where `put_many` is no
+        transaction, that may still be in between.
+        """
+        heads, gone = dict[str, Head](), list[str]()
         for key, head in self._listed(drafts, {key: each.head for key, each in found.items()}).items():
             heads[key], names = self.heads.bounded(key, head)
-            gone |= {key.removesuffix("head") + name: head.versions[name] for name in names}
+            gone += [key.removesuffix("head") + name for name in names]
         ttls = {draft.head: draft.ttl for draft in drafts}
         puts = [self.heads.replace(key, head, found[key], ttls[key]) for key, head in heads.items()]
-        self._put(drafts, puts, delete=[key for key, nbytes in gone.items() if nbytes < APART])
+        self._put(drafts, puts, delete=gone)
         self.cache.remove(gone)
-        if apart := [key for key, nbytes in gone.items() if nbytes >= APART]:
-            self._backend.delete(*apart)
         return heads
 
     def _listed(self, drafts: Iterable[_Draft], heads: Mapping[str, Head]) -> dict[str, Head]:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ..errors import Conflict
+from ..errors import BackendError, Conflict
 from .base import (
     ABSENT,
     ANY,
@@ -56,12 +56,9 @@ PAGE = 500
 class SharedBodies(Wrapper):
     """Keeps equal bodies once. Only who has an entry reads its body.
 
-    A body is gone when its last entry is deleted, else when the last one expires. Entries that `put_many` deletes
-    leave it to expire.
-
-    Who takes hold of it rewrites its holders together with the entry, on condition that they are what he found; who
-    leaves it looks whether the entry is there again, and then rewrites them on the same condition. So nobody leaves for
-    another that has the same key.
+    A body is gone when its last entry is deleted, else when the last one expires. Who takes hold of it rewrites its
+    holders together with the entry, on condition that they are what he found; who leaves it looks whether the entry is
+    there again, and then rewrites them on the same condition. So nobody leaves for another that has the same key.
 
     Where `put_many` is no transaction, one that leaves between the two writes of another with the same key may not see
     it. A put that comes too late leaves its holder there if its entry was written, or others took hold under its key:
@@ -116,8 +113,14 @@ class SharedBodies(Wrapper):
 
     def put_many(self, puts: Sequence[Put], *, delete: Sequence[str] = ()) -> list[str]:
         """Bodies that are new, then stubs and all else, as the backend does it: together, where that is quick."""
+        gone = self._stubs(self.inner.sizes(delete)) if delete else {}
         large = {number: found for number, put in enumerate(puts) if (found := self._take_apart(put))}
-        return self._put_apart(puts, large, delete) if large else self.inner.put_many(puts, delete=delete)
+        etags = self._put_apart(puts, large, delete) if large else self.inner.put_many(puts, delete=delete)
+        try:
+            self._leave(gone.values())
+        except BackendError as exc:  # what was put is there
+            logger.debug("bodies that nobody holds live until they expire: %s", exc)
+        return etags
 
     def delete(self, *keys: str) -> int:
         stubs = self._stubs(self.inner.sizes(keys)) if keys else {}

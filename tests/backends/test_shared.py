@@ -458,6 +458,26 @@ def test_what_is_written_again_while_it_is_deleted_stays(another):
     assert kept(one) == []
 
 
+def test_what_a_put_deletes_leaves_its_body_unless_it_is_written_again(another):
+    one, other = another(), another()
+    one.put(KEY, payload(1), 60)
+    one.put_many([Put(HEAD, BytesPayload(b"1"))], delete=[KEY])
+    assert kept(one) == [HEAD]
+
+    one.put(KEY, payload(1), 60)
+    plain = one.inner
+    one.inner = Meeting(plain, lambda: other.put(KEY, payload(1), 60), "after")
+    one.put_many([Put(HEAD, BytesPayload(b"2"))], delete=[KEY])
+    assert content(another().get(KEY)) == content_of(1)
+
+    one.inner = plain
+    other.inner = Meeting(other.inner, lambda: one.put_many([Put(HEAD, BytesPayload(b"3"))], delete=[KEY]), "before")
+    other.put(KEY, payload(1), 60)
+    assert content(another().get(KEY)) == content_of(1)
+    one.put_many([], delete=[KEY, HEAD])
+    assert kept(one) == []
+
+
 @pytest.mark.parametrize("met", [False, True])
 def test_a_clock_that_is_behind_may_still_see_holders_of_which_the_last_one_went(another, clock, met):
     ahead, behind = another(), another(lambda: clock() - 0.5)

@@ -117,6 +117,27 @@ def test_a_version_that_is_pushed_out_and_written_again_at_once_stays(make_manag
     assert read(manager, again) == "a"
 
 
+@pytest.mark.parametrize("size", [10, 40_000, 100_000])
+def test_a_version_that_another_writes_again_just_after_it_was_pushed_out_stays(
+    make_manager: MakeManager, size: int
+) -> None:
+    here, there = (make_manager(backend="database", max_versions=2, secret_key="k") for _ in range(2))
+    a, b, c = (letter * size for letter in "abc")
+    write(here, a, b)
+    put_many = here.backend.put_many
+
+    def then_again(puts: Any, *, delete: Any = ()) -> list[str]:
+        etags = put_many(puts, delete=delete)
+        if delete:
+            write(there, a)
+        return etags
+
+    here.backend.put_many = then_again  # type: ignore[method-assign]
+    write(here, c)
+    [newest, *_] = listed(there)
+    assert read(make_manager(backend="database", secret_key="k"), newest) == a
+
+
 def test_patches_are_named_by_the_head_and_gone_from_it_with_the_next_version(manager: StateManager) -> None:
     write(manager, {"a": 1})
     [patch] = write(manager, {"operations": []}, patch=True)
