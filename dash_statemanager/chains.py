@@ -22,7 +22,7 @@ from .codecs import Codecs
 from .codecs.part import Part
 from .errors import CodecError
 from .handles import Stored
-from .patches import replay
+from .patches import Gaps, replay
 from .peek import Peek
 from .versions import Versions
 
@@ -181,10 +181,11 @@ class Chains:
         done, value = self._start(chain, names, kept_as, found)
         if done == len(chain.links):
             return value
+        gaps = Gaps()
         for link in chain.links[done:]:
-            value = replay(value, self._patch(link, chain.store, found).get("operations", ()))
-        if value is None or not _complete(chain, found):
-            return value
+            value = replay(value, self._patch(link, chain.store, found).get("operations", ()), gaps)
+        if value is None or gaps.opened or not _complete(chain, found):
+            return value  # gaps count from the base on: what goes on from here would open more than others do
         lifetimes = [cached.ttl for key in chain.needed() if (cached := found[key]).ttl is not None]
         return self._keep(kept_as + names[-1], value, min(lifetimes, default=None))
 

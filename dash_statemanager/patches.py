@@ -21,8 +21,8 @@ from .javascript import MISSING, calculate, divide, kind, same, text
 logger = logging.getLogger("dash_statemanager")
 
 PATCH_ERRORS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
-MAX_GAP = 1_000_000
-"""How far behind the end of a list an item can be set: what is between is filled with None."""
+MAX_GAP = 10_000
+"""Items that one reading can fill with None, between the ends of lists and what is set behind them."""
 MAX_DEPTH = 200
 """Longest path."""
 
@@ -34,16 +34,39 @@ class Operations(list[Operation]):
     """The operations of one patch, to be written instead of a value."""
 
 
-def replay(value: Any, operations: Iterable[Operation]) -> Any:
+class Gaps:
+    """What one reading fills with None, of all its patches together.
+
+    Attributes:
+        opened: How many items so far.
+    """
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def open(self, number: int) -> None:
+        """Counts items; raises IndexError where they are too many."""
+        if self.opened + number > MAX_GAP:
+            raise IndexError(f"{number} items behind the end of a list are too many")
+        self.opened += number
+
+
+def replay(value: Any, operations: Iterable[Operation], gaps: Gaps | None = None) -> Any:
     """Applies the operations in order and returns the new value.
 
     An operation that can't be applied (an insert into something that is no list, say) is left out with a
     warning: it must not poison the reads that follow.
+
+    Args:
+        value: The value.
+        operations: The operations.
+        gaps: Those of the same reading; None where these operations are all.
     """
     problems: list[BaseException] = []
+    gaps = gaps or Gaps()
     for operation in operations:
         try:
-            value = _apply(value, operation)
+            value = _apply(value, operation, gaps)
         except PATCH_ERRORS as exc:
             problems.append(exc)
     if problems:
@@ -52,12 +75,12 @@ def replay(value: Any, operations: Iterable[Operation]) -> Any:
     return None if value is MISSING else value
 
 
-def _apply(value: Any, operation: Operation) -> Any:
+def _apply(value: Any, operation: Operation, gaps: Gaps) -> Any:
     path = _resolve(value, operation["location"])
     if operation["operation"] == "Delete":
         return _remove_at(value, path)
     handler = _HANDLERS[operation["operation"]]
-    return _set_at(value, path, handler(_look_up(value, path), operation["params"]))
+    return _set_at(value, path, handler(_look_up(value, path), operation["params"]), gaps)
 
 
 def _resolve(value: Any, location: Iterable[Any]) -> list[Key]:
@@ -110,15 +133,15 @@ def _name(parent: Mapping[Any, Any], key: Key) -> Key:
     return key if key in parent else str(key)
 
 
-def _set_at(value: Any, path: list[Key], new: Any) -> Any:
+def _set_at(value: Any, path: list[Key], new: Any, gaps: Gaps) -> Any:
     """A copy with the new item at the path; makes missing parents, and replaces those that are no dict or list."""
     if not path:
         return new
     key, rest = path[0], path[1:]
     if rest:
-        new = _set_at(_container(_item(value, key), rest), rest, new)
+        new = _set_at(_container(_item(value, key), rest), rest, new, gaps)
     if isinstance(value, list | tuple) and isinstance(key, int):
-        return _with_item(list(value), key, new)
+        return _with_item(list(value), key, new, gaps)
     parent = _as_dict(value)
     if new is MISSING:
         parent.pop(_name(parent, key), None)
@@ -133,11 +156,10 @@ def _container(value: Any, rest: list[Key]) -> Any:
     return [] if isinstance(rest[0], int) else {}
 
 
-def _with_item(items: list[Any], index: int, new: Any) -> list[Any]:
+def _with_item(items: list[Any], index: int, new: Any, gaps: Gaps) -> list[Any]:
     if index < 0:
         return items  # becomes a property "-1" of the array, which JSON does not write
-    if index > len(items) + MAX_GAP:
-        raise IndexError(f"index {index} is too far behind the end")
+    gaps.open(max(0, index - len(items)))
     items.extend([None] * (index + 1 - len(items)))
     items[index] = None if new is MISSING else new
     return items

@@ -14,7 +14,7 @@ from dash_statemanager import ensure_session_context
 from dash_statemanager.chains import SETTLE_AT
 from dash_statemanager.definitions import StoreDefinition
 from dash_statemanager.manager import StateManager
-from dash_statemanager.patches import Operations
+from dash_statemanager.patches import MAX_GAP, Operations
 from dash_statemanager.reference import BASE, CHAIN, NOBODY, PatchLink
 from dash_statemanager.session import enter_visit
 
@@ -102,6 +102,16 @@ def test_a_patch_that_nests_too_deep_poisons_nothing(manager: StateManager) -> N
     links = [deep, far, inline("still here")]
     for _ in range(2):
         assert manager.read(chain({}, *links))["list"] == ["still here"]
+
+
+def test_gaps_of_all_patches_count_together_whatever_was_read_before(manager: StateManager) -> None:
+    far = [
+        {"ops": [{"operation": "Assign", "location": ["list", i * MAX_GAP // 2], "params": {"value": i}}]}
+        for i in range(1, 6)
+    ]
+    for number in range(6):
+        read = manager.read(chain({"list": []}, *far[:number]))
+        assert len(read["list"]) == min(number, 2) * MAX_GAP // 2 + bool(number)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dash import Patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dash_statemanager.patches import replay
+from dash_statemanager.patches import MAX_GAP, replay
 
 LEFT_OUT = object()
 
@@ -237,6 +237,13 @@ def test_the_other_operations_of_a_patch_count_if_one_is_left_out() -> None:
     patch["missing"].extend([1])
     patch["list"].append(2)
     assert replay({}, patch.to_plotly_json()["operations"]) == {"list": [1, 2]}
+
+
+def test_what_operations_fill_with_none_is_bounded_for_all_of_them_together() -> None:
+    far = [{"operation": "Assign", "location": [i * MAX_GAP], "params": {"value": i}} for i in range(1, 60)]
+    near = {"operation": "Assign", "location": [MAX_GAP + 1], "params": {"value": "near"}}
+    result = replay([], [*far, near])
+    assert result == [*[None] * MAX_GAP, 1, "near"]
 
 
 def test_large_integers_stay_exact() -> None:
