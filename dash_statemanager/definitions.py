@@ -27,6 +27,8 @@ Clientside = Literal["value", "reference"]
 HOUR = 3600.0
 PASSING = 10_000
 """Stores made during requests, or heard of from others, that a process remembers."""
+LONGEST_ID = 2_000
+"""Characters of an id that may be a store of others: what a browser names is remembered, too."""
 NO_FOR = 5.0
 """Seconds for which the backend's "no such store" is believed."""
 
@@ -184,6 +186,8 @@ class Definitions:
         """How a store is kept, or None for an id that is no store of this app."""
         made = self._of(app, store_id)
         if made is None:
+            if self._is_unheard_of(store_id):
+                return None
             answer = self._found.get(store_id, {}).get(app)
             if answer is None or answer.until <= self._clock():
                 answer = self._ask(app, store_id, backend(), namespace)
@@ -198,8 +202,12 @@ class Definitions:
         """Whether `find` needs nothing of the backend."""
         if (made := self._of(app, store_id)) is None:
             answer = self._found.get(store_id, {}).get(app)
-            return answer is not None and answer.until > self._clock()
+            return self._is_unheard_of(store_id) or (answer is not None and answer.until > self._clock())
         return made.passing or made.initial is not None or store_id not in self._promises
+
+    def _is_unheard_of(self, store_id: str) -> bool:
+        """Whether an id is no store of anybody, by its length."""
+        return len(store_id) > LONGEST_ID and self._made(store_id) is None
 
     def _of(self, app: str, store_id: str) -> StoreDefinition | None:
         """What this process knows of an app's store; None where the notes have to tell."""

@@ -9,7 +9,7 @@ import pytest
 
 from dash_statemanager.backends.base import Backend
 from dash_statemanager.backends.memory import MemoryBackend
-from dash_statemanager.definitions import HOUR, NO_FOR, PASSING, Definitions, StoreDefinition
+from dash_statemanager.definitions import HOUR, LONGEST_ID, NO_FOR, PASSING, Definitions, StoreDefinition
 from dash_statemanager.errors import BackendUnavailable
 
 STORE = StoreDefinition("sales", scope="user", ttl=60, types="python", sealed=True, initial="token")
@@ -153,6 +153,20 @@ def test_ids_made_from_uuids_do_not_pile_up(here: Worker, there: Worker) -> None
     assert here.definitions.like("sales")
     assert not here.definitions.like("uuid-99")
     assert here.definitions.like("uuid-100")
+
+
+def test_an_id_that_is_too_long_is_a_store_only_where_it_was_made(here: Worker, there: Worker) -> None:
+    long, longer = (StoreDefinition("x" * number) for number in (LONGEST_ID, LONGEST_ID + 1))
+    for store in (long, longer):
+        here.serve(store)
+        assert here.find(store.id) == store
+    assert there.find(long.id) == long
+    assert not there.definitions.can_tell("/", "y" * LONGEST_ID)
+    there.looks = 0
+    assert there.find(longer.id) is None
+    assert there.definitions.can_tell("/", longer.id)
+    assert there.looks == 0
+    assert longer.id not in there.definitions._found
 
 
 def test_a_store_that_was_forgotten_for_want_of_room_is_found_by_its_note(here: Worker) -> None:
