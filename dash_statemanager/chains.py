@@ -53,7 +53,7 @@ class Chain:
         raw: JSON that stands in place of a version, or the version itself where it came along.
         links: The patches, oldest first.
         store: Digest of the only store whose patches count, or None for any (sealed stores).
-        fallback: Key of the version that stands in where the base is gone: the initial value.
+        fallback: Key of the version that stands in, without patches, where the base is gone: the initial value.
 
     A settlement is a patch that was written by `Chains.settle`.
     """
@@ -133,10 +133,15 @@ class Chains:
         found = self._versions.read_many(chain.needed())
         links = [self._patch(link, chain.store, found) for link in chain.links]
         count = sum("operations" in patch for patch in links) + max((int(p.get("count", 0)) for p in links), default=0)
-        return Settlement(base=chain.digests()[0], count=count, value=self._value(chain, found))
+        name = chain.digests()[0]
+        known = _has_base(chain, found) or _settled(links, name)
+        return Settlement(base=name if known else "", count=count, value=self._value(chain, found))
 
     def _open(self, chain: Chain, sizes: Mapping[str, int]) -> Stored[Any] | None:
-        if not chain.links and chain.key is not None and chain.key not in sizes:
+        is_gone = chain.key is not None and chain.key not in sizes
+        if is_gone and chain.links and self.read_many([chain])[0] is None:  # a settlement may stand in
+            return None
+        if is_gone and not chain.links:
             self._note_missing()
             chain = Chain(chain.fallback if chain.fallback in sizes else None)
         if not chain.links and chain.key is None:
@@ -196,11 +201,10 @@ class Chains:
             cached = self._versions.cache.get(kept_as + names[done])
             if cached is not None:
                 return done, cached.frozen.thaw()
-        settled = [self._patch(link, chain.store, found) for link in chain.links]
-        settled = [patch for patch in settled if patch.get("base") == names[0]]
+        settled = _settled([self._patch(link, chain.store, found) for link in chain.links], names[0])
         if settled:
             return 0, max(settled, key=lambda patch: int(patch["count"]))["value"]
-        return 0, self._base(chain, found)
+        return 0 if _has_base(chain, found) else len(chain.links), self._base(chain, found)
 
     def _keep(self, name: str, value: Any, ttl: float | None) -> Any:
         try:
@@ -218,6 +222,16 @@ class Chains:
             return {"operations": operations if isinstance(operations, list) else []}
         patch = found[link].frozen.thaw() if link in found else {}
         return {} if store is not None and patch.get("store") != store else patch
+
+
+def _settled(patches: Iterable[Mapping[str, Any]], base: str) -> list[Mapping[str, Any]]:
+    """The settlements among patches that were built on this base."""
+    return [patch for patch in patches if patch.get("base") == base]
+
+
+def _has_base(chain: Chain, found: Mapping[str, Cached]) -> bool:
+    """Whether patches have what they apply to: without it they would pass off a part of a value as the whole."""
+    return chain.key is None or chain.key in found
 
 
 def _complete(chain: Chain, found: Mapping[str, Cached]) -> bool:

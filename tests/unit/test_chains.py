@@ -180,10 +180,39 @@ def test_what_was_deleted_is_not_read_from_a_result_that_was_kept(manager: State
     assert manager.read(reference) is None
 
 
+def test_patches_whose_base_was_pushed_out_are_not_passed_off_as_a_value(manager: StateManager) -> None:
+    initial, write_initial = manager.exchange.prepare_initial(SALES, {"list": ["initial"]})
+    write_initial()
+    with_initial = StoreDefinition("sales", initial=initial[BASE])
+    base, patch = write(manager, {"list": [0], "b": 2}), write(manager, appending(1))
+    assert manager.read(chain(base, patch), SALES) == {"list": [0, 1], "b": 2}
+    for number in range(manager.settings.max_versions + 1):
+        write(manager, {"other": number})
+    for links in ([patch], [patch, inline("x")], [write(manager, manager.exchange.settle(chain(base, patch), SALES))]):
+        assert manager.read(chain(base, *links), SALES) is None
+        assert manager.read(chain(base, *links), with_initial) == {"list": ["initial"]}
+        assert manager.exchange.open_many([(chain(base, *links), SALES)]) == [None]
+        [handle] = manager.exchange.open_many([(chain(base, *links), with_initial)])
+        assert handle is not None
+        assert handle.value == {"list": ["initial"]}
+    assert manager.read(chain(initial, patch), with_initial) == {"list": ["initial", 1]}
+
+
+def test_a_settlement_outlives_its_base(manager: StateManager) -> None:
+    base, patch = write(manager, {"list": [0]}), write(manager, appending(1))
+    settlement = write(manager, manager.exchange.settle(chain(base, patch), SALES))
+    manager.delete_store("sales")
+    again = write(manager, manager.exchange.settle(chain(base, settlement, inline(2)), SALES))
+    assert manager.read(chain(base, again, inline(3))) == {"list": [0, 1, 2, 3]}
+    [handle] = manager.exchange.open_many([(chain(base, again), SALES)])
+    assert handle is not None
+    assert handle.value == {"list": [0, 1, 2]}
+
+
 def test_a_base_that_came_back_counts_again(manager: StateManager) -> None:
     base, patch = write(manager, {"list": [0]}), write(manager, appending(1))
     manager.delete_store("sales")
-    assert manager.read(chain(base, patch)) == {"list": [1]}
+    assert manager.read(chain(base, patch)) is None
     assert write(manager, {"list": [0]}) == base
     assert manager.read(chain(base, patch)) == {"list": [0, 1]}
 
