@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -17,7 +18,7 @@ from typing import Literal
 import orjson
 
 from .backends.base import Backend, BytesPayload, Put
-from .errors import BackendUnavailable
+from .errors import BackendError, BackendUnavailable
 from .reference import store_digest
 
 ScopeName = Literal["session", "user", "app"]
@@ -233,9 +234,13 @@ class Definitions:
 
     def by_name(self, store_id: str) -> StoreDefinition:
         """How a store is kept that Python names; one that has no component is a session's."""
+        made = self._made(store_id)
+        if made is not None and made.initial is None and store_id in self._promises:
+            with suppress(BackendError):
+                return self._promises[store_id]()
         answers = list(self._found.get(store_id, {}).values())
         found = (answer.definition for answer in answers if answer.definition)
-        return self._made(store_id) or next(found, None) or StoreDefinition(store_id)
+        return made or next(found, None) or StoreDefinition(store_id)
 
     def _made(self, store_id: str) -> StoreDefinition | None:
         return self._lasting.get(store_id) or self._passing.get(store_id)

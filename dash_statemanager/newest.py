@@ -13,7 +13,7 @@ from .definitions import StoreDefinition
 from .errors import LockTimeout
 from .heads import SETTLE_AT, Head
 from .locks import Locks
-from .reference import Scope
+from .reference import APP, Scope, version_in
 from .session import Access
 from .versions import Versions, Write, naming
 
@@ -26,7 +26,8 @@ class Newest:
     """Reads and writes what the heads say is newest.
 
     The newest value of a store that was patched is its newest version with all patches since, in the order of their
-    writing: what one tab shows, and what several tabs come to together.
+    writing: what one tab shows, and what several tabs come to together. Before the first version the initial value
+    stands for it.
 
     Args:
         versions: Reads and writes versions.
@@ -111,6 +112,8 @@ class Newest:
     def _chain(self, head: Head, scope: Scope, store: StoreDefinition) -> Chain:
         keys = self._versions.keys
         base = keys.version(scope, store.digest, head.newest) if head.newest else None
+        if base is None and store.initial and head.patches:
+            base = keys.version(APP, store.digest, version_in(store.initial))
         return Chain(base, None, tuple(keys.patch(scope, name) for name in head.patches))
 
     def _head_key(self, store: StoreDefinition, scope: Scope) -> str:

@@ -10,7 +10,7 @@ import pytest
 from dash_statemanager.backends.base import Backend
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.definitions import HOUR, LONGEST_ID, NO_FOR, PASSING, Definitions, StoreDefinition
-from dash_statemanager.errors import BackendUnavailable
+from dash_statemanager.errors import BackendFull, BackendUnavailable
 
 STORE = StoreDefinition("sales", scope="user", ttl=60, types="python", sealed=True, initial="token")
 VISITORS = StoreDefinition("of-a-visit", passing=True, note_ttl=24 * HOUR)
@@ -249,3 +249,19 @@ def test_a_promised_initial_value_is_still_to_be_written(here: Worker) -> None:
     assert not here.definitions.can_tell("/", "sales")
     here.definitions.define(StoreDefinition("sales", initial="token"))
     assert here.definitions.can_tell("/", "sales")
+
+
+def test_python_that_names_a_store_has_its_promised_initial_value_too(here: Worker) -> None:
+    completed = StoreDefinition("sales", initial="token")
+    here.definitions.define(StoreDefinition("sales"))
+    here.definitions.promise("sales", lambda: completed)
+    assert here.definitions.by_name("sales") == completed
+
+
+def test_without_a_backend_that_takes_it_python_names_the_store_all_the_same(here: Worker) -> None:
+    def fail() -> StoreDefinition:
+        raise BackendFull("no room", "Make some")
+
+    here.definitions.define(StoreDefinition("sales", ttl=60))
+    here.definitions.promise("sales", fail)
+    assert here.definitions.by_name("sales") == StoreDefinition("sales", ttl=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from dash import Patch
@@ -13,6 +14,7 @@ from dash_statemanager.definitions import StoreDefinition
 from dash_statemanager.manager import StateManager
 from dash_statemanager.newest import SETTLE_AT
 from dash_statemanager.patches import Operations
+from dash_statemanager.reference import APP, BASE
 from tests.conftest import Clock
 from tests.unit.conftest import MakeManager
 
@@ -25,10 +27,14 @@ def session() -> Iterator[None]:
         yield
 
 
-def append(manager: StateManager, number: int) -> None:
+def appending(number: int) -> Operations:
     patch = Patch()
     patch["lines"].append(number)
-    manager.write_many([(LOG, Operations(patch.to_plotly_json()["operations"]))])
+    return Operations(patch.to_plotly_json()["operations"])
+
+
+def append(manager: StateManager, number: int) -> None:
+    manager.write_many([(LOG, appending(number))])
 
 
 def pending(manager: StateManager) -> int:
@@ -65,6 +71,43 @@ def test_patches_on_nothing_settle_too(manager: StateManager) -> None:
         append(manager, number)
     assert manager.get_store_data("log") == {"lines": list(range(most + 1))}
     assert pending(manager) == 0
+
+
+@pytest.fixture
+def with_initial(manager: StateManager) -> StateManager:
+    """The store has an initial value, as its component tells."""
+    initial, write = manager.exchange.prepare_initial(LOG, {"lines": [], "b": 2})
+    write()
+    manager.definitions.define(replace(LOG, initial=initial[BASE]))
+    return manager
+
+
+def test_patches_before_the_first_version_are_on_the_initial_value(with_initial: StateManager) -> None:
+    assert with_initial.get_store_data("log") is None
+    assert not with_initial.store_exists("log")
+    append(with_initial, 1)
+    assert with_initial.get_store_data("log") == {"lines": [1], "b": 2}
+    assert with_initial.store_exists("log")
+    with_initial.update_store("log", lambda log: {**log, "c": 3})
+    assert with_initial.get_store_data("log") == {"lines": [1], "b": 2, "c": 3}
+
+
+def test_patches_on_the_initial_value_settle_too(with_initial: StateManager) -> None:
+    most = SETTLE_AT + with_initial.settings.max_versions
+    for number in range(most + 1):
+        with_initial.write_many([(with_initial.definitions.by_name("log"), appending(number))])
+    assert with_initial.get_store_data("log") == {"lines": list(range(most + 1)), "b": 2}
+    assert pending(with_initial) == 0
+
+
+def test_patches_whose_initial_value_is_gone_are_nothing(with_initial: StateManager) -> None:
+    append(with_initial, 1)
+    with_initial.versions.delete(with_initial.versions.keys.scope(APP))
+    assert with_initial.get_store_data("log") is None
+    assert not with_initial.store_exists("log")
+    for number in range(2 * SETTLE_AT + with_initial.settings.max_versions):
+        with_initial.write_many([(with_initial.definitions.by_name("log"), appending(number))])
+    assert pending(with_initial) < SETTLE_AT + with_initial.settings.max_versions
 
 
 def test_several_stores_are_read_together(manager: StateManager) -> None:
