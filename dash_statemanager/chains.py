@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -241,4 +241,22 @@ def _complete(chain: Chain, found: Mapping[str, Cached]) -> bool:
 
 def _fingerprint(value: Any) -> bytes:
     """Takes any JSON that a browser can send: large numbers and lone surrogates, too."""
-    return json.dumps(value).encode("ascii")
+    try:
+        return json.dumps(value).encode("ascii")
+    except RecursionError:
+        return "\n".join(_flat(value)).encode("ascii")
+
+
+def _flat(value: Any) -> Iterator[str]:
+    """The scalars of JSON however deep it is, and before those of each dict and list how many they are."""
+    rest = [value]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, dict):
+            yield f"{{{len(part)}"
+            rest += [each for item in part.items() for each in item]
+        elif isinstance(part, list):
+            yield f"[{len(part)}"
+            rest += part
+        else:
+            yield json.dumps(part)

@@ -11,7 +11,7 @@ import pytest
 from dash import Patch
 
 from dash_statemanager import ensure_session_context
-from dash_statemanager.chains import SETTLE_AT
+from dash_statemanager.chains import SETTLE_AT, Chain
 from dash_statemanager.definitions import StoreDefinition
 from dash_statemanager.manager import StateManager
 from dash_statemanager.patches import MAX_GAP, Operations
@@ -102,6 +102,28 @@ def test_a_patch_that_nests_too_deep_poisons_nothing(manager: StateManager) -> N
     links = [deep, far, inline("still here")]
     for _ in range(2):
         assert manager.read(chain({}, *links))["list"] == ["still here"]
+
+
+def test_json_too_deep_for_json_is_a_base_or_a_patch_too(manager: StateManager) -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert manager.read(chain({"deep": deep, "list": []}, inline(1)))["list"] == [1]
+    [found] = manager.read(chain({}, inline(deep)))["list"]
+    assert found is deep
+    compared = {"ops": [{"operation": "Remove", "location": ["list"], "params": {"value": deep}}]}
+    assert manager.read(chain({"list": [[deep]]}, compared, inline(1)))["list"][1:] == [1]
+
+
+def test_deep_json_has_names_of_its_own() -> None:
+    def names(value: Any) -> list[str]:
+        for _ in range(100_000):
+            value = [value]
+        return Chain(raw=value, links=({"ops": value},)).digests()
+
+    values: list[Any] = [[], {}, [1], ["1"], [1, [2]], [1, 2], [[1, 2]], {"a": 1, "b": {}}, {"a": {"b": 1}}, {"b": 1}]
+    assert len({name for value in values for name in names(value)}) == 2 * len(values)
+    assert names({"a": [None, 1.5, True]}) == names({"a": [None, 1.5, True]})
 
 
 def test_gaps_of_all_patches_count_together_whatever_was_read_before(manager: StateManager) -> None:
