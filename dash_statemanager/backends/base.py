@@ -27,6 +27,7 @@ from .entries import (
     Ranges,
     Room,
     full,
+    later,
     size_of,
 )
 
@@ -77,9 +78,10 @@ class Backend(ABC):
 
     @abstractmethod
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
-        """Makes entries expire so many seconds from now, each key its own, and returns the keys of those that are gone.
+        """Makes entries live for at least so many seconds from now, each key its own, None for ever.
 
-        One round trip or transaction where the store can do it.
+        No life is shortened: who touches need not know how long others want it. Returns the keys of those that are
+        gone. One round trip or transaction where the store can do it.
         """
 
     @abstractmethod
@@ -103,7 +105,7 @@ class Backend(ABC):
         return self.put_many([Put(key, payload, ttl, expect)])[0]
 
     def touch(self, key: str, ttl: float | None) -> bool:
-        """Makes the entry expire `ttl` seconds from now. False where it is gone."""
+        """Makes the entry live for at least `ttl` seconds from now. False where it is gone."""
         return not self.touch_many({key: ttl})
 
     def get_ranges(self, key: str, ranges: Sequence[Range]) -> Ranges | None:
@@ -152,5 +154,6 @@ __all__ = [
     "Ranges",
     "Room",
     "full",
+    "later",
     "size_of",
 ]

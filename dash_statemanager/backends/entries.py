@@ -26,6 +26,7 @@ __all__ = [
     "Ranges",
     "Room",
     "full",
+    "later",
     "size_of",
 ]
 
@@ -225,6 +226,11 @@ class Put:
         left = math.inf if there.expires_at is None else there.expires_at - now
         ttl = None if self.ttl is None or math.isinf(left) else max(self.ttl, left)
         return Put(self.key, BytesPayload(whole), ttl, there.etag)
+
+
+def later(one: float | None, other: float | None) -> float | None:
+    """The later of two moments at which something expires; None is never."""
+    return None if one is None or other is None else max(one, other)
 
 
 def full(key: str) -> Conflict:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable, Conflict
-from .base import ABSENT, ANY, Backend, Entry, Listing, Purges, Put, Reach
+from .base import ABSENT, ANY, Backend, Entry, Listing, Purges, Put, Reach, later
 from .neighbours import Note
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class MemoryBackend(Backend, Purges):
             now = self._clock()
             there = {key: entry for key in ttls if (entry := self._live(key, now))}
             for key, entry in there.items():
-                self._entries[key] = Entry(entry.payload, entry.etag, _expiry(ttls[key], now))
+                expires_at = later(entry.expires_at, _expiry(ttls[key], now))
+                self._entries[key] = Entry(entry.payload, entry.etag, expires_at)
         return ttls.keys() - there
 
     def scan(self, prefix: str) -> Iterator[Listing]:

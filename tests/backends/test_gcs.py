@@ -512,7 +512,7 @@ def test_a_refusal_names_the_permission_and_the_role(server, backend, operation,
     ],
 )
 def test_who_may_read_may_not_change(server, backend, method, operation, permission):
-    backend.put("a", small)
+    backend.put("a", small, 10)
     server.faults({"on": f"{method} ", "status": 403, "times": -1})
 
     with pytest.raises(BackendError, match=permission):

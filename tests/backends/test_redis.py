@@ -358,8 +358,10 @@ def test_the_index_follows_puts_touches_and_deletes(client, url):
     backend = RedisBackend(url, lambda: now[0])
     backend.put_many([Put(f"dash/scope/store/{name}", payload(10), 60) for name in "abcd"])
     now[0] += 50
-    backend.touch_many({"dash/scope/store/a": 60, "dash/scope/store/b": 0})
-    backend.put_many([Put("dash/scope/store/c", payload(10), 0)], delete=["dash/scope/store/none"])
+    backend.touch_many({"dash/scope/store/a": 60, "dash/scope/store/d": 0})
+    backend.put_many(
+        [Put(f"dash/scope/store/{name}", payload(10), 0) for name in "bc"], delete=["dash/scope/store/none"]
+    )
     assert members(client) == [b"/store/d", b"/store/a"]
     now[0] += 20
     backend.put("dash/scope/store/e", payload(10))
@@ -373,7 +375,7 @@ def test_the_index_follows_puts_touches_and_deletes(client, url):
 def test_the_index_lasts_as_long_as_what_lasts_longest(backend, client):
     backend.put_many([Put("dash/scope/store/brief", payload(10), 60), Put("dash/scope/store/long", payload(10), 600)])
     assert 590 < client.ttl("#{dash/scope}") <= 602
-    backend.touch("dash/scope/store/long", 30)
+    backend.put("dash/scope/store/long", payload(10), 30)
     assert 50 < client.ttl("#{dash/scope}") <= 62
     backend.touch("dash/scope/store/brief", None)
     assert client.ttl("#{dash/scope}") == -1

@@ -287,13 +287,22 @@ def test_touch_prolongs(backend, clock):
     assert backend.get("a") is None
 
 
-def test_touch_shortens_too(backend, clock):
-    backend.put("a", payload(), ttl=60)
+@pytest.mark.parametrize("size", [1, 300_000])
+def test_touch_never_shortens(backend, clock, size):
+    backend.put_many([Put("s/1/a", payload(bytes(size)), 60), Put("s/1/b", payload(bytes(size)))])
+    clock.advance(10)
 
-    backend.touch("a", 5)
+    assert backend.touch("s/1/a", 5) is True
+    assert backend.touch("s/1/a", 0) is True
+    assert backend.touch("s/1/b", 5) is True
+    assert backend.touch_many({"s/1/a": 5, "s/1/b": 5, "none": 5}) == {"none"}
 
-    clock.advance(6)
-    assert backend.get("a") is None
+    clock.advance(49)
+    assert {listing.key: listing.expires_at for listing in backend.scan("s/1/")}["s/1/b"] is None
+    assert backend.get_many(["s/1/a", "s/1/b"]).keys() == {"s/1/a", "s/1/b"}
+    clock.advance(2)
+    assert backend.get("s/1/a") is None
+    assert backend.get("s/1/b") is not None
 
 
 def test_touch_without_ttl_ends_the_expiry(backend, clock):
@@ -310,7 +319,7 @@ def test_touch_of_an_unknown_key_is_false(backend):
 
 
 def test_touch_many_gives_each_its_lifetime_and_names_those_that_are_gone(backend, clock):
-    for key, ttl in {"s/1/a": 60, "s/1/b": 60, "s/2/c": None, "s/1/brief": 5}.items():
+    for key, ttl in {"s/1/a": 60, "s/1/b": 60, "s/2/c": 100, "s/1/brief": 5}.items():
         backend.put(key, payload(key.encode()), ttl=ttl)
     clock.advance(50)
 
@@ -318,7 +327,8 @@ def test_touch_many_gives_each_its_lifetime_and_names_those_that_are_gone(backen
 
     assert gone == {"s/1/brief", "none"}
     expiries = {listing.key: listing.expires_at for listing in backend.scan("")}
-    assert expiries == {"s/1/a": pytest.approx(clock() + 60), "s/1/b": None, "s/2/c": pytest.approx(clock() + 70)}
+    after = {key: expires_at and expires_at - clock() for key, expires_at in expiries.items()}
+    assert after == {"s/1/a": pytest.approx(60), "s/1/b": None, "s/2/c": pytest.approx(70)}
     assert content(backend.get("s/1/a")) == b"s/1/a"
     assert backend.touch_many({}) == set()
 

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from dash_statemanager.api import ensure_session_context
 from dash_statemanager.backends.memory import MemoryBackend
 from dash_statemanager.backends.sql import SqlBackend
 from dash_statemanager.backends.wrapper import Wrapper
 from dash_statemanager.cache import Cached, ProcessCache
 from dash_statemanager.codecs import Codecs
+from dash_statemanager.definitions import StoreDefinition
 from dash_statemanager.errors import BackendError, BackendReadOnly, BackendUnavailable
 from dash_statemanager.touches import BATCH, Toucher
 from tests.servers.base import wait_until
@@ -133,6 +135,20 @@ def test_a_head_lives_as_long_as_the_longest_of_its_versions(room: Room) -> None
     room.read("s/a/0", "s/a/1", "s/a/2")
     room.toucher.flush()
     assert room.backend.batches[0]["s/a/head"] == 100
+
+
+def test_a_head_that_lives_longer_is_not_shortened_by_the_reader_of_an_older_version(
+    make_manager: Any, clock: Any
+) -> None:
+    manager = make_manager(backend="database", ttl_default=60)
+    with ensure_session_context("me"):
+        [older] = manager.write_many([(StoreDefinition("kept"), "older")])
+        manager.set_store_data("kept", "newer", ttl=86400)
+        clock.advance(30)
+        assert manager.read(older) == "older"
+        manager.flush()
+        clock.advance(1000)
+        assert manager.get_store_data("kept") == "newer"
 
 
 def test_what_was_written_anew_keeps_its_new_lifetime(room: Room) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask_caching import Cache
 
 from ...errors import BackendUnavailable, Conflict
-from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Listing, Put
+from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Listing, Put, later
 from ..deadline import within
 from ..forks import tell_child
 from ..neighbours import Note
@@ -117,7 +117,7 @@ class FlaskCachingBackend(Backend):
     def _touch(self, key: str, ttl: float | None) -> bool:
         with self._lock:
             row = self._shelf.row(key)
-            if row is None or not self._shelf.prolong(row, self._expiry(ttl)):
+            if row is None or not self._shelf.prolong(row, later(row.expires_at, self._expiry(ttl))):
                 return False
             self._index.enter([key], ttl)
         return True

@@ -15,7 +15,7 @@ from google.api_core.exceptions import PreconditionFailed
 
 from ...errors import BackendError, BackendUnavailable, ConfigError, Conflict
 from ..appends import Appends
-from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Listing, Purges, Put, Range, Ranges
+from ..base import ABSENT, ANY, Backend, BytesPayload, Entry, Expect, Listing, Purges, Put, Range, Ranges, later
 from .bucket import Bucket
 from .lifecycle import lifecycle_rule
 from .stat import Stat
@@ -206,9 +206,9 @@ class GcsBackend(Backend, Purges):
             stat = self._bucket.stat(key)
             if stat is None or not stat.alive(now := self._clock()):
                 return False
-            expires_at = None if ttl is None else now + ttl
+            expires_at = later(stat.expires_at, None if ttl is None else now + ttl)
             try:
-                there = self._bucket.patch(stat, expires_at)
+                there = expires_at == stat.expires_at or self._bucket.patch(stat, expires_at)
             except PreconditionFailed:
                 continue  # it was put or touched meanwhile
             self._remember(key, stat.etag, expires_at)

@@ -224,16 +224,18 @@ TOUCH = Script(
     _COMMON
     + """
 -- KEYS: the keys, then their indexes. ARGV: now; for each key milliseconds to live ('' for ever), expiry as it stands
--- in a head. Returns for each whether it is there.
+-- in a head. Returns for each whether it is there. What lives longer is left as it is.
 -- The expiry is set before the head is written: a full server refuses a script's first write, if it takes room.
 local there = {}
 for number = 1, (#ARGV - 1) / 2 do
   local key, ttl = KEYS[number], ARGV[number * 2]
   local entry = head(key)
   there[number] = entry and entry.live and 1 or 0
-  if there[number] == 1 then
+  local over = ARGV[number * 2 + 1]
+  local ends = there[number] == 1 and entry.over or 0
+  if ends ~= 0 and (ttl == '' or ends < tonumber(over)) then
     expire(key, entry, ttl)
-    if ttl ~= '0' then redis.call('SETRANGE', key, 22, ARGV[number * 2 + 1]) end
+    redis.call('SETRANGE', key, 22, over)
     list(key, ttl)
   end
 end

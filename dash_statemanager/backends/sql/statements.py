@@ -239,9 +239,10 @@ class Statements:
         )
         self.delete_same = one(sa.delete(entries).where(same))
         self.settle = one(sa.update(entries).where(same).values(boot=sa.null()))
-        self.touch = one(
-            sa.update(entries).where(_c.key == sa.bindparam("same_key"), alive).values(expires_at=sa.bindparam("until"))
-        )
+        until: Any = sa.bindparam("until", type_=sa.Double)
+        lasts = _c.expires_at.is_(None) | (_c.expires_at >= until)
+        later = sa.case((lasts, _c.expires_at), else_=until)
+        self.touch = one(sa.update(entries).where(_c.key == sa.bindparam("same_key"), alive).values(expires_at=later))
         self.page = one(heads.where(prefixed, _c.key > sa.bindparam("after"), alive).order_by(_c.key).limit(limit))
         few: Any = sa.bindparam("few", type_=sa.Integer)
         since: Any = sa.bindparam("since", type_=sa.Double)
