@@ -9,12 +9,10 @@ body = lengths of the three, then each at a multiple of 64:
 from __future__ import annotations
 
 import struct
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -24,13 +22,13 @@ from .arrow import read_stream, write_stream
 from .base import Buffer, Codec, Frozen, overhead_of_table
 from .columns import Spec, read_values, write_values
 from .compression import length
+from .guard import COPY_ON_WRITE, guard, lend
 from .indexes import read_index, write_index, write_labels
 from .judge import Refused
 from .part import WHOLE, Part
 from .sparse import Fetch, ReadWhole
 from .tree import ALIGNMENT, aligned
 
-COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
 _LENGTHS = struct.Struct("<QQQ")
 SMALL = 1 << 20
 """Bytes up to which the size of an array need not be exact."""
@@ -113,11 +111,11 @@ class FrameCodec(Codec):
             raise
         except Exception as exc:
             raise CorruptPayload(f"the body is not a frame ({type(exc).__name__}: {exc})") from exc
-        return self._wrap(FrameData(frame, _guard(frame)), nbytes)
+        return self._wrap(FrameData(frame, guard(frame)), nbytes)
 
     def thaw(self, data: FrameData) -> Any:
-        """A frame of the receiver's own: nothing is copied before somebody writes (pandas >= 3)."""
-        return data.frame.copy(deep=not data.guarded)
+        """A frame of the receiver's own: only masks are copied before somebody writes (pandas >= 3)."""
+        return lend(data.frame) if data.guarded else data.frame.copy()
 
     def _wrap(self, data: FrameData, nbytes: int) -> Frozen:
         rows, columns = data.frame.shape
@@ -160,39 +158,6 @@ class FrameCodec(Codec):
         return frame.set_flags(allows_duplicate_labels=not told["unique"]), rows.nbytes + aside.nbytes
 
 
-class _Keeper:
-    """Stands, in the eyes of pandas, for somebody else who looks at the same memory."""
-
-
-_KEEPER = _Keeper()
-
-
-def _guard(frame: Any) -> bool:
-    """Makes pandas copy before it writes into a frame's memory, which may be read-only, or others' too.
-
-    pandas does so while it knows of another frame with the same memory; here it never forgets one.
-    Returns whether it worked.
-    """
-    if not COPY_ON_WRITE:
-        return False
-    try:
-        for block in frame._mgr.blocks:
-            block.refs.referenced_blocks.append(weakref.ref(_KEEPER))
-            block.values = _read_only(block.values)
-    except AttributeError:
-        return False
-    return True
-
-
-def _read_only(values: Any) -> Any:
-    """The values, so that `frame[...].array` is no way around; arrays of pandas stay as they are."""
-    if not isinstance(values, np.ndarray):
-        return values
-    view = values.view()
-    view.flags.writeable = False
-    return view
-
-
 def _nbytes(array: Any) -> int:
     """The size of an Arrow array; of a small slice, for speed, that of what it keeps alive."""
     kept = int(array.get_total_buffer_size())
@@ -209,7 +174,7 @@ def _blocks(frame: Any) -> int:
 
 def _snapshot(frame: Any) -> FrameData:
     copy = frame.copy(deep=not COPY_ON_WRITE)
-    return FrameData(copy, _guard(copy))
+    return FrameData(copy, guard(copy))
 
 
 def _numbered(arrays: list[Any], flip: int = 0) -> Callable[[Any], int]:
