@@ -6,11 +6,13 @@ What numpy holds is kept bit for bit, and read back without a copy: booleans as 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timezone
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pandas._libs.tslibs import timezones
 
 from .judge import Refused
 from .objects import read_objects, write_objects
@@ -140,8 +142,25 @@ def _write_zoned(values: Any, put: Put, aside: Put) -> Spec:
 
 
 def zone_spec(zone: Any) -> Any:
-    """A time zone as `types="python"` keeps it; those of other libraries by their name."""
-    return zone if zone is None or type(zone).__module__ in ("datetime", "zoneinfo") else str(zone)
+    """A time zone as `types="python"` keeps it; those of other libraries by their offset, or their name.
+
+    Raises:
+        Refused: It has neither.
+    """
+    if zone is None or type(zone).__module__ in ("datetime", "zoneinfo"):
+        return zone
+    offset = zone.utcoffset(None)
+    return _zone_name(zone) if offset is None else timezone(offset)
+
+
+def _zone_name(zone: Any) -> str:
+    name = timezones.get_timezone(zone)
+    try:
+        if isinstance(name, str) and pd.DatetimeTZDtype(tz=name) == pd.DatetimeTZDtype(tz=zone):
+            return name
+    except (KeyError, ValueError, TypeError):
+        pass
+    raise Refused(f"it has the time zone {zone!r}, which has no name", "Convert it first, with tz_convert('UTC')")
 
 
 def _read_zoned(get: Get, number: int, unit: str, zone: Any) -> Any:

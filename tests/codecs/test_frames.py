@@ -19,6 +19,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from dateutil import tz
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.api.types import is_object_dtype
@@ -202,6 +203,25 @@ def test_odd_shapes_come_back(readings: Readings, frame: pd.DataFrame) -> None:
         assert_same_frame(reading, frame)
 
 
+@pytest.mark.parametrize(
+    ("zone", "read"),
+    [
+        (tz.tzutc(), dt.timezone.utc),
+        (tz.tzoffset("odd", 7200), dt.timezone(dt.timedelta(hours=2))),
+        (tz.tzrange("EST", -18_000), dt.timezone(dt.timedelta(hours=-5))),
+        (tz.gettz("Europe/Berlin"), "dateutil/Europe/Berlin"),
+    ],
+)
+def test_zones_of_dateutil_come_back_as_what_has_their_offsets(readings: Readings, zone: Any, read: Any) -> None:
+    stamps = pd.date_range("2020", periods=3, freq="100D", tz=zone)
+    frame = pd.DataFrame({"x": stamps}, index=stamps)
+    expected = pd.DataFrame({"x": stamps.tz_convert(read)}, index=stamps.tz_convert(read))
+    for reading in readings([frame, stamps[0]], types="python")[1:]:
+        assert_same_frame(reading[0], expected)
+        assert reading[1] == stamps[0]
+        assert reading[1].tz == expected.index.tz
+
+
 def test_attrs_may_hold_frames(readings: Readings) -> None:
     frame = pd.DataFrame({"x": [1]})
     frame.attrs = {"inner": pd.DataFrame({"y": ["a"]}), "big": b"x" * 10_000}
@@ -259,6 +279,9 @@ def test_tables_come_back(readings: Readings, table: pa.Table) -> None:
         assert reading["t"].equals(table, check_metadata=True)
 
 
+UNNAMED = tz.tzstr("EST5EDT")
+
+
 class Derived(pd.DataFrame):  # type: ignore[misc]
     """A frame of a user's own."""
 
@@ -275,6 +298,7 @@ class Derived(pd.DataFrame):  # type: ignore[misc]
         (pd.DataFrame({"odd": np.array([1], dtype=">i4")}), ["'odd'", ">i4"]),
         (pd.DataFrame({"a": [1, 2]}, index=[1, "a"]), ["index", "int and str"]),
         (pd.DataFrame({"odd": pd.Categorical([1, "a"])}), ["'odd'", "int and str"]),
+        (pd.DataFrame({"odd": pd.date_range("2020", periods=2, tz="UTC").tz_convert(UNNAMED)}), ["'odd'", "EST5EDT"]),
         (Derived({"a": [1]}), ["Derived", "pd.DataFrame(frame)"]),
     ],
 )
