@@ -47,9 +47,16 @@ def _read_plain(get: Get, values: Spec, name: Any) -> Any:
 
 def _write_timed(index: Any, put: Put, aside: Put) -> Spec:
     freq = index.freq
-    if freq is not None and pd.tseries.frequencies.to_offset(freq.freqstr) != freq:
+    if freq is not None and not _is_named(freq):
         raise Refused(f"its freq {freq!r} has no name", "Drop it first: df.index.freq = None")
     return ["timed", _write_plain(index, put, aside), None if freq is None else freq.freqstr]
+
+
+def _is_named(freq: Any) -> bool:
+    try:
+        return bool(pd.tseries.frequencies.to_offset(freq.freqstr) == freq)
+    except ValueError:
+        return False
 
 
 def _read_timed(get: Get, plain: Spec, freq: str | None) -> Any:

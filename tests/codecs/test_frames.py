@@ -213,7 +213,7 @@ def test_odd_shapes_come_back(readings: Readings, frame: pd.DataFrame) -> None:
     ],
 )
 def test_zones_of_dateutil_come_back_as_what_has_their_offsets(readings: Readings, zone: Any, read: Any) -> None:
-    stamps = pd.date_range("2020", periods=3, freq="100D", tz=zone)
+    stamps = pd.DatetimeIndex(["2020-01-01", "2020-07-01"]).tz_localize(zone)
     frame = pd.DataFrame({"x": stamps}, index=stamps)
     expected = pd.DataFrame({"x": stamps.tz_convert(read)}, index=stamps.tz_convert(read))
     for reading in readings([frame, stamps[0]], types="python")[1:]:
@@ -299,6 +299,10 @@ class Derived(pd.DataFrame):  # type: ignore[misc]
         (pd.DataFrame({"a": [1, 2]}, index=[1, "a"]), ["index", "int and str"]),
         (pd.DataFrame({"odd": pd.Categorical([1, "a"])}), ["'odd'", "int and str"]),
         (pd.DataFrame({"odd": pd.date_range("2020", periods=2, tz="UTC").tz_convert(UNNAMED)}), ["'odd'", "EST5EDT"]),
+        (
+            pd.DataFrame({"a": [1]}, index=pd.date_range("2020", periods=1, freq=pd.DateOffset(months=1))),
+            ["index", "freq", "has no name", "df.index.freq = None"],
+        ),
         (Derived({"a": [1]}), ["Derived", "pd.DataFrame(frame)"]),
     ],
 )
@@ -308,6 +312,13 @@ def test_what_arrow_cannot_hold_is_refused_at_once_by_name(
     with pytest.raises(CodecError) as caught:
         codecs.freeze({"deep": [frame]})
     assert all(word in str(caught.value) for word in [*words, "['deep'][0]"]), str(caught.value)
+
+
+@pytest.mark.parametrize("freq", [pd.DateOffset(months=1), pd.offsets.Easter()])
+def test_pickle_takes_an_index_with_a_freq_that_has_no_name(readings: Readings, freq: Any) -> None:
+    frame = pd.DataFrame({"a": [1, 2]}, index=pd.date_range("2020-04-12", periods=2, freq=freq))
+    for reading in readings(frame, types="pickle"):
+        assert_same_frame(reading, frame)
 
 
 def test_an_attr_that_cannot_be_kept_is_refused(codecs: Codecs) -> None:
