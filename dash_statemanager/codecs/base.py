@@ -57,7 +57,7 @@ class Frozen:
 
     def part(self, part: Part) -> Frozen:
         """Some columns and rows of a table. Raises `PartError` where there are none."""
-        return self.codec.freeze(part.of(self.thaw()))
+        return self.codec.refreeze(part.of(self.thaw()))
 
 
 def overhead_of_table(arrays: int) -> int:
@@ -87,6 +87,10 @@ class Codec(ABC):
     @abstractmethod
     def freeze(self, value: Any) -> Frozen:
         """A snapshot of the value. Raises `CodecError` if a part of it can't be kept."""
+
+    def refreeze(self, value: Any) -> Frozen:
+        """As `freeze`, of a part of what was thawed: its memory is what this process keeps already."""
+        return self.freeze(value)
 
     @abstractmethod
     def encode(self, data: Any) -> Sequence[Buffer]:

@@ -25,13 +25,12 @@ from .compression import length
 from .guard import COPY_ON_WRITE, guard, lend
 from .indexes import read_index, write_index, write_labels
 from .judge import Refused
+from .memory import SMALL, is_loose, kept_by
 from .part import WHOLE, Part
 from .sparse import Fetch, ReadWhole
 from .tree import ALIGNMENT, aligned
 
 _LENGTHS = struct.Struct("<QQQ")
-SMALL = 1 << 20
-"""Bytes up to which the size of an array need not be exact."""
 AHEAD = 64 << 10
 """Bytes of the arrays of other lengths that are fetched along with the description: mostly all of them."""
 
@@ -79,9 +78,18 @@ class FrameCodec(Codec):
     def freeze(self, value: Any) -> Frozen:
         """A snapshot that shares the memory of the frame, which copies before it is written to (pandas >= 3).
 
+        A small part of a large frame is copied instead, so as not to keep all of that. What numpy writes to an array
+        that the frame only borrowed (`pd.DataFrame(array, copy=False)`) does reach the snapshot: pandas can't tell.
+
         Raises:
             CodecError: A column can't be held; the message names it.
         """
+        frozen = self.refreeze(value)
+        loose = is_loose(kept_by(frozen.data.frame), frozen.nbytes)
+        return self.decode(b"".join(self.encode(frozen.data))) if loose else frozen
+
+    def refreeze(self, value: Any) -> Frozen:
+        """As `freeze`, without a copy."""
         if not self.can_encode(value):
             raise CodecError(f"no codec takes the class {type(value).__qualname__}", "Return pd.DataFrame(frame)")
         nbytes = self._take_apart(value).nbytes()
