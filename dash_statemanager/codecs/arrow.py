@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ..errors import CodecError, CorruptPayload
 from .base import Buffer, Codec, Frozen, overhead_of_table
+from .memory import is_own
 from .part import WHOLE, Part
 from .places import fetch_metadata, fetch_values
 from .sparse import Fetch, ReadWhole
@@ -123,6 +124,11 @@ class TableCodec(Codec):
         return type(value).__module__.startswith("pyarrow") and type(value).__name__ == "Table"
 
     def freeze(self, value: Any) -> Frozen:
+        """The table itself; a copy of it where its memory may be that of numpy or pandas, or mostly others'."""
+        own = is_own(value, value.nbytes)
+        return self.refreeze(value if own else read_stream(b"".join(self.encode(value))))
+
+    def refreeze(self, value: Any) -> Frozen:
         """The table itself."""
         summary = _summary("Table", value.num_rows, value.num_columns)
         overhead = overhead_of_table(value.num_columns)
@@ -143,7 +149,7 @@ class TableCodec(Codec):
 
     def decode_part(self, body: Buffer, part: Part, fetch: Fetch | None = None) -> Frozen:
         """Some columns and rows over the body's memory."""
-        return self.freeze(read_checked(body, part, fetch))
+        return self.refreeze(read_checked(body, part, fetch))
 
     def thaw(self, data: Any) -> Any:
         """The table itself."""
@@ -162,7 +168,11 @@ class PolarsCodec(Codec):
         return type(value).__module__.startswith("polars") and type(value).__name__ == "DataFrame"
 
     def freeze(self, value: Any) -> Frozen:
-        """A clone, which costs nothing. Raises `CodecError` for columns that would come back with another type."""
+        """A clone, which costs nothing; a copy where the memory may be that of numpy or pandas, or mostly others'.
+
+        Raises:
+            CodecError: A column would come back with another type.
+        """
         held = _through_arrow(value)
         for name, dtype in value.schema.items():
             if held.get(name) != dtype:
@@ -170,6 +180,10 @@ class PolarsCodec(Codec):
                     f"column {name!r} has the type {dtype}, which Arrow can't hold",
                     f"Convert it first: frame.with_columns(pl.col({name!r}).cast(pl.String))",
                 )
+        return self._wrap(_own(value))
+
+    def refreeze(self, value: Any) -> Frozen:
+        """A clone."""
         return self._wrap(value.clone())
 
     def encode(self, data: Any) -> Sequence[Buffer]:
@@ -207,6 +221,14 @@ def _to_arrow(frame: Any) -> Any:
     import polars as pl
 
     return frame.to_arrow(compat_level=pl.CompatLevel.newest())
+
+
+def _own(frame: Any) -> Any:
+    import polars as pl
+
+    table = _to_arrow(frame)
+    own = is_own(table, frame.estimated_size(), exported=True)
+    return frame.clone() if own else pl.from_arrow(read_stream(b"".join(write_stream(table))))
 
 
 def _through_arrow(frame: Any) -> dict[str, Any]:
