@@ -25,7 +25,7 @@ from .compression import length
 from .guard import COPY_ON_WRITE, guard, lend
 from .indexes import read_index, write_index, write_labels
 from .judge import Refused
-from .memory import SMALL, is_loose, kept_by
+from .memory import SMALL, is_loose, kept_by, of_objects
 from .part import WHOLE, Part
 from .sparse import Fetch, ReadWhole
 from .tree import ALIGNMENT, aligned
@@ -128,7 +128,7 @@ class FrameCodec(Codec):
     def _wrap(self, data: FrameData, nbytes: int) -> Frozen:
         rows, columns = data.frame.shape
         summary = {"type": type(data.frame).__name__, "rows": rows, "columns": columns}
-        overhead = overhead_of_table(_blocks(data.frame))
+        overhead = overhead_of_table(_blocks(data.frame)) + of_objects(data.frame)
         return Frozen(self, data, nbytes, summary, shared=data.guarded, overhead=overhead)
 
     def _take_apart(self, frame: Any) -> Apart:

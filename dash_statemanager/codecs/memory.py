@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 SMALL = 1 << 20
 """Bytes up to which it pays to copy rather than to ask whose they are, and to keep rather than to copy."""
+GEOMETRY = 200
+"""Bytes that a geometry takes beside its coordinates."""
 LINE = 64
 """Arrow and polars begin what they allocate at a multiple of it; numpy mostly doesn't."""
 
@@ -16,14 +21,13 @@ def is_loose(kept: int, nbytes: int) -> bool:
 
 
 def kept_by(frame: Any) -> int:
-    """Bytes that the columns and the index of a pandas frame keep alive, about; 0 where pandas doesn't tell."""
-    try:
-        values = [block.values for block in frame._mgr.blocks]
-    except AttributeError:
-        return 0
-    if type(frame.index).__name__ not in ("RangeIndex", "MultiIndex"):
-        values.append(frame.index._data)
-    return sum(dict(map(_owner, values)).values())
+    """Bytes that the columns and the index of a pandas frame keep alive, about."""
+    return sum(dict(map(_owner, _arrays(frame))).values())
+
+
+def of_objects(frame: Any) -> int:
+    """Bytes that the Python objects in a pandas frame take, about, with the pointers to them."""
+    return sum(values.size * (8 + _mean_size(values.ravel())) for values in _arrays(frame) if _has_objects(values))
 
 
 def is_own(table: Any, nbytes: int, *, exported: bool = False) -> bool:
@@ -48,12 +52,42 @@ def _is_arrows(buffer: Any, exported: bool) -> bool:
     return (exported or not lent) and _root(buffer).address % LINE == 0
 
 
+def _arrays(frame: Any) -> Iterator[Any]:
+    """What holds the values of columns and index: arrays of numpy as far as there are such, else of pandas."""
+    for block in getattr(frame._mgr, "blocks", ()):
+        yield _innermost(block.values)
+    if type(frame.index).__name__ not in ("RangeIndex", "MultiIndex"):
+        yield _innermost(frame.index._data)
+
+
+def _innermost(values: Any) -> Any:
+    if hasattr(values, "strides") or hasattr(values, "_pa_array"):
+        return values
+    return values._ndarray if hasattr(values, "_ndarray") else getattr(values, "_data", values)
+
+
+def _has_objects(values: Any) -> bool:
+    return hasattr(values, "strides") and values.dtype.kind == "O"
+
+
+def _mean_size(values: Any) -> int:
+    sample = values[:: -(-values.size // 16) or 1]
+    return sum(map(_size, sample)) // len(sample) if len(sample) else 0
+
+
+def _size(value: Any) -> int:
+    if value is None:
+        return 0
+    if hasattr(value, "geom_type"):
+        return GEOMETRY
+    return sys.getsizeof(value) + (sys.getsizeof(value.int) if type(value) is UUID else 0)
+
+
 def _owner(values: Any) -> tuple[int, int]:
     """An identity for the memory behind the values of a block, and its size."""
-    if (table := getattr(values, "_pa_array", None)) is not None:
-        return _owner_of_arrow(table.chunks[0]) if table.num_chunks else (0, 0)
-    values = getattr(values, "_ndarray", values)
-    values = getattr(values, "_data", values)
+    if not hasattr(values, "strides"):
+        table = getattr(values, "_pa_array", None)
+        return _owner_of_arrow(table.chunk(0)) if table is not None and table.num_chunks else (0, 0)
     while (base := getattr(values, "base", None)) is not None:
         values = base
     return _owner_of_arrow(values) if hasattr(values, "buffers") else (id(values), getattr(values, "nbytes", 0))

@@ -8,13 +8,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pandas as pd
 import psutil
 import pytest
 
+from dash_statemanager.backends.base import BytesPayload
 from dash_statemanager.cache import OVERHEAD, Cached, ProcessCache
 from dash_statemanager.codecs import Codecs
 from dash_statemanager.errors import BackendUnavailable
@@ -254,6 +258,45 @@ SMALL: dict[str, Callable[[int], Any]] = {
     "frame": lambda number: pd.DataFrame({"a": [number] * 3, "b": ["x", "y", "z"]}),
     "wide frame": lambda number: pd.DataFrame({f"column {at}": [number, at] for at in range(20)}),
 }
+
+
+OBJECTS: dict[str, Callable[[int], Any]] = {
+    "date": lambda number: date.fromordinal(700_000 + number),
+    "Decimal": lambda number: Decimal(number) / 100,
+    "UUID": lambda number: UUID(int=2**120 + number),
+    "str": lambda number: f"row {number}",
+    "datetime": lambda number: datetime(2020, 1, 1) + timedelta(number),
+}
+
+
+def _of_objects(kind: str, read: bool) -> tuple[int, int]:
+    """As `_taken`, with frames of 30,000 rows: as they were stored, or as they are read."""
+    codecs = Codecs(compression="none", keys=[b"k"])
+    cache = ProcessCache(1 << 40, lambda: 0.0)
+
+    def put(first: int, end: int) -> None:
+        for number in range(first, end):
+            values = [OBJECTS[kind](row + number) for row in range(30_000)]
+            frozen = codecs.freeze(pd.DataFrame({"x": pd.Series(values, dtype=object)}))
+            if read:
+                body = b"".join(codecs.payload(frozen, created=0.0, ttl=None).parts())
+                frozen = codecs.open(BytesPayload(body)).frozen
+            cache.put(str(number), Cached(frozen, 1, 0))
+        gc.collect()
+
+    put(0, 2)
+    before = psutil.Process().memory_info().rss, cache.stats()["bytes"]
+    put(2, 12)
+    return psutil.Process().memory_info().rss - before[0], cache.stats()["bytes"] - before[1]
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_python_objects_are_counted_as_what_they_take(kind: str, read: bool) -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        taken, counted = pool.apply(partial(_of_objects, kind, read))
+    assert taken < 1.5 * counted
+    assert counted < 2 * taken
 
 
 def _taken(kind: str) -> tuple[int, int]:
