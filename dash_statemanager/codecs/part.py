@@ -96,5 +96,8 @@ def schema(table: Any) -> Mapping[Hashable, Any]:
 
 
 def _same(left: Any, right: Any) -> bool:
-    """Equality of labels, where NaN is one as well."""
-    return bool(left == right) or (left != left and right != right)
+    """Equality of labels, where NaN is one as well, and so is pd.NA, which doesn't compare."""
+    try:
+        return bool(left == right) or bool(left != left and right != right)
+    except TypeError:
+        return left is right

@@ -133,3 +133,9 @@ def test_a_broken_column_does_not_matter_to_those_who_read_another(codecs: Codec
     with pytest.raises(Exception, match="impossible values"):
         read(codecs, payload, Part(["b"]))
     assert read(codecs, payload, Part(["b"], 500, 1))["b"].tolist() == ["text 500"]
+
+
+def test_a_label_may_be_missing(codecs: Codecs, as_bytes: Callable[..., bytes]) -> None:
+    frame = pd.DataFrame([[1, 2]], columns=pd.Index(["a", pd.NA], dtype="string"))
+    for label, values in (("a", [1]), (pd.NA, [2])):
+        assert read(codecs, as_bytes(frame), Part([label])).iloc[0].tolist() == values
