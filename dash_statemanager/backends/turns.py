@@ -34,7 +34,13 @@ class Turns:
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        return mine.acquire(timeout=timeout) or not self._leave(mine)
+        try:
+            is_mine = mine.acquire(timeout=timeout)
+        except BaseException:  # of a signal's handler
+            if not self._leave(mine):
+                self.release()
+            raise
+        return is_mine or not self._leave(mine)
 
     def release(self) -> None:
         """Gives it to the next."""

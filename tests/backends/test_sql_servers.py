@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 import uuid
@@ -490,6 +491,33 @@ def test_who_waits_longest_is_served_first(kind):
 
     assert served == [0, 1, 2, 3, 4]
     assert turns.acquire(0)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no alarms here")
+@pytest.mark.parametrize("given", [False, True])
+def test_who_is_interrupted_while_it_waits_takes_no_turn_along(kind, given):
+    """Also where it was given the turn in the moment of the interruption."""
+    turns = Turns(1)
+    assert turns.acquire(0)
+
+    def interrupt(*_: Any) -> None:
+        if given:
+            turns.release()
+        raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            turns.acquire(10)
+    finally:
+        signal.signal(signal.SIGALRM, usual)
+    if not given:
+        turns.release()
+
+    assert turns.waiting == 0
+    assert turns.acquire(0)
+    assert not turns.acquire(0)
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 10, 11])
