@@ -314,6 +314,14 @@ def test_touch_without_ttl_ends_the_expiry(backend, clock):
     assert backend.get("a").expires_at is None
 
 
+@pytest.mark.parametrize("ttl", [60, None])
+def test_touch_finds_what_expires_when_it_did_before(backend, ttl):
+    backend.put("a", payload(), ttl=ttl)
+
+    assert backend.touch("a", ttl) is True
+    assert backend.touch_many({"a": ttl, "b": ttl}) == {"b"}
+
+
 def test_touch_of_an_unknown_key_is_false(backend):
     assert backend.touch("a", 60) is False
 

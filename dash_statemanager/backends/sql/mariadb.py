@@ -42,17 +42,14 @@ class MariadbDialect(ServerDialect):
         _, self._arguments = kind.create_connect_args(url)
 
     def connect(self) -> Any:
-        """A connection that sends several statements at once, and whose transactions are READ COMMITTED.
-
-        Rows that an update leaves as they are count as those that it changes.
-        """
+        """A connection that sends several statements at once, and whose transactions are READ COMMITTED."""
         limits = f"innodb_lock_wait_timeout = {max(1, int(self.timeout))}"
         limits += f" /*M! , idle_transaction_timeout = {IDLE_TIMEOUT} */"
         read_committed = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
         fixed = {
             "autocommit": True,
             "charset": "utf8mb4",
-            "client_flag": CLIENT.MULTI_STATEMENTS | CLIENT.FOUND_ROWS,
+            "client_flag": CLIENT.MULTI_STATEMENTS | CLIENT.FOUND_ROWS,  # a touch may change nothing
             "connect_timeout": self.timeout,
             "read_timeout": self.timeout,
             "write_timeout": self.timeout,
