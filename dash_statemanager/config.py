@@ -43,7 +43,8 @@ class Settings(BaseSettings):
             browser as with `dcc.Store`.
         encryption_key: Encrypts payloads at rest. A list rotates: the first encrypts, all decrypt.
         namespace: First part of every key, cookie name and lock: several apps can share one server.
-        ttl_default: Lifetime of a value after its last use, in seconds. Also `SESSION_TTL_DAYS`, in days.
+        ttl_default: Lifetime of a value after its last use, in seconds; `inf` for ever. Also `SESSION_TTL_DAYS`, in
+            days.
         enable_user_isolation: False puts everybody into one shared scope.
         secret_key: Signs references and cookies. A list (or a comma-separated string) rotates: the first signs,
             all verify. Default: the server's `secret_key`, else one made once and kept in the backend.
@@ -74,7 +75,7 @@ class Settings(BaseSettings):
     gcs_bucket: str | None = None
     flask_cache: Any = Field(None, repr=False)
     pool_size: int = Field(16, ge=1)
-    timeout: float = Field(1.5, gt=0)
+    timeout: float = Field(1.5, gt=0, allow_inf_nan=False)
     fallback: Literal["error", "client"] = "error"
     encryption_key: tuple[Annotated[str, Field(min_length=16)], ...] = Field((), repr=False)
     namespace: str = Field("dash", pattern=r"^[A-Za-z0-9_.-]{1,32}$")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ({"STATE_ENCRYPTION_KEY": "n" * 16 + ", " + "o" * 16}, "encryption_key", ("n" * 16, "o" * 16)),
         ({"SESSION_TTL_DAYS": "0.5"}, "ttl_default", 43200),
         ({"SESSION_TTL_DAYS": "2", "STATE_TTL_DEFAULT": "5"}, "ttl_default", 5),
+        ({"STATE_TTL_DEFAULT": "inf"}, "ttl_default", math.inf),
         ({"STATE_ENABLE_USER_ISOLATION": "false"}, "enable_user_isolation", False),
         ({"STATE_SECRET_KEY": "new, old"}, "secret_key", ("new", "old")),
         ({"STATE_SECRET_KEY": ""}, "secret_key", ()),
@@ -108,6 +110,8 @@ def test_a_list_in_the_file_rotates_secrets(toml: Path) -> None:
         ),
         ({"STATE_MAX_VERSIONS": "1"}, {}, ["STATE_MAX_VERSIONS", "greater than or equal to 2"]),
         ({"STATE_TTL_DEFAULT": "soon"}, {}, ["STATE_TTL_DEFAULT = 'soon'", "number"]),
+        ({"STATE_TTL_DEFAULT": "nan"}, {}, ["STATE_TTL_DEFAULT = 'nan'", "greater than 0"]),
+        ({"STATE_TIMEOUT": "inf"}, {}, ["STATE_TIMEOUT = 'inf'", "finite number"]),
         ({"STATE_NAMESPACE": "a/b"}, {}, ["STATE_NAMESPACE = 'a/b'", "pattern"]),
         ({"STATE_IDENTITY": "me"}, {}, ["STATE_IDENTITY = 'me'", "pattern"]),
         ({"STATE_COMPRESSION": "gzip"}, {}, ["STATE_COMPRESSION = 'gzip'", "'lz4' or 'zstd'"]),
