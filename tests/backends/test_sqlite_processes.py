@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from dash_statemanager.backends.base import BytesPayload
 from dash_statemanager.backends.sql import SqlBackend
@@ -79,6 +83,81 @@ def test_a_child_that_outlives_its_parent_does_not_stand_in_for_it(start, url, f
     assert not half.exists()
     assert bytes(backend.get("a").payload.buffer) == bytes(300_000)
     backend.close()
+
+
+HEIR = """
+backend = SqlBackend(sys.argv[1])
+backend.put("parent", small)
+(ready, say_ready), (gone, alive) = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.close(alive)
+    backend.put("early", small)
+    os.write(say_ready, b"x")
+    os.read(gone, 1)
+    print("alone", flush=True)
+    sys.stdin.readline()
+    backend.put("late", small)
+    print("late", flush=True)
+    sys.stdin.readline()
+    os._exit(0)
+os.read(ready, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    "end", ["os.kill(os.getpid(), 9)", "backend.close(); os.close(alive); os.wait()"], ids=["killed", "closed"]
+)
+def test_what_a_child_writes_is_kept_when_its_parent_is_gone_and_others_come_and_go(start, url, end):
+    child = start(HEIR + end, url)
+    assert child.stdout.readline() == "alone\n"
+    assert keys(url) == ["early", "parent"]
+    child.stdin.write("\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == "late\n"
+
+    assert keys(url) == ["early", "late", "parent"]
+
+    child.stdin.write("\n")
+    child.stdin.flush()
+    child.communicate(timeout=10)
+    assert keys(url) == ["early", "late", "parent"]
+
+
+BUSY = """
+backend = SqlBackend(sys.argv[1])
+backend.put("parent", small)
+print("written", flush=True)
+sys.stdin.readline()
+thread = threading.Thread(target=backend.put, args=("thread", small))
+thread.start()
+pid = os.fork()
+if pid == 0:
+    print("forked", flush=True)
+    backend.put("child", small)
+    os._exit(0)
+os.waitpid(pid, 0)
+thread.join()
+"""
+
+
+def test_a_child_does_not_wait_for_a_thread_of_its_parent_that_waits_for_another_process(start, url):
+    parent = start(BUSY, url)
+    assert parent.stdout.readline() == "written\n"
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        parent.stdin.write("\n")
+        parent.stdin.flush()
+        assert parent.stdout.readline() == "forked\n"
+    _, errors = parent.communicate(timeout=10)
+
+    assert errors == ""
+    assert keys(url) == ["child", "parent", "thread"]
+
+
+def keys(url: str) -> list[str]:
+    """As another process sees them that comes and goes."""
+    with closing(SqlBackend(url)) as backend:
+        return [listing.key for listing in backend.scan("")]
 
 
 def test_readers_in_another_process_see_a_value_as_soon_as_it_is_acknowledged(start, url):

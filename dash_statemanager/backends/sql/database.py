@@ -25,7 +25,7 @@ REPEATS = 10
 PAUSE = 0.005
 T = TypeVar("T")
 _abandoned: list[object] = []
-"""Engines of a parent: closing their connections in a child would pull the parent's from under it."""
+"""Engines of a parent: closing connections to a server in a child would pull the parent's from under it."""
 
 
 class Database:
@@ -49,7 +49,8 @@ class Database:
         tell_child(self)
 
     def after_fork(self) -> None:
-        """Starts anew in a child, without touching what the parent opened."""
+        """Starts anew in a child, and leaves alone what the parent opened, unless the dialect can't."""
+        self.dialect.after_fork()
         if self._engine is not None:
             _abandoned.append(self._engine)
         self._engine = None
@@ -59,7 +60,8 @@ class Database:
         """Connects if that was not done yet, and sees that the place is ours."""
         if self._engine is None:
             try:
-                self._open(self._patience())
+                with gate:
+                    self._open(self._patience())
             except self._failures as exc:
                 raise self._translated(exc) from exc
 

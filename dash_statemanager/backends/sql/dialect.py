@@ -66,6 +66,9 @@ class Dialect(ABC):
     def create_engine(self) -> sa.Engine:
         """An engine that has not connected yet."""
 
+    def after_fork(self) -> None:
+        """In a child, closes connections of the parent that can't be left alone there."""
+
     @abstractmethod
     def prepare(self, engine: sa.Engine, deadline: float) -> None:
         """Creates the tables where they are missing, at the same time as other processes.

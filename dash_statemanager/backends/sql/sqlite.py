@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class SqliteDialect(Dialect):
         self.path = Path(url.database).resolve()
         self.timeout = float(str(url.query.get("timeout", self.timeout)))
         self.files = FileStore(self.path.with_name(self.path.name + "-files"))
+        self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
 
     @property
     def location(self) -> str:
@@ -64,7 +66,17 @@ class SqliteDialect(Dialect):
             connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 0},
         )
         sa.event.listen(engine, "connect", self._set_up)
+        sa.event.listen(engine, "connect", lambda _, record: self._opened.add(record))
         return engine
+
+    def after_fork(self) -> None:
+        """Closes what the parent has open: beside that, SQLite would take the parent's locks for those of the child.
+
+        Except what a thread of the parent was using: its transaction goes on there, and SQLite waits for the thread.
+        """
+        for record in list(self._opened):
+            if not record.in_use:
+                record.close()
 
     def prepare(self, engine: sa.Engine, deadline: float) -> None:
         """Creates file and tables, or checks that those that are there are ours."""
