@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -107,6 +110,29 @@ def test_a_small_value_takes_the_place_of_a_large_one_and_leaves_nothing_of_it(
         rows = [connection.exec_driver_sql(f"SELECT count(*) FROM {t}").scalar() for t in tables if "chunks" in t]
     engine.dispose()
     assert rows in ([], [0])
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_chunks_of_a_large_put_that_a_small_one_waited_for_are_purged(postgresql: str, gone: bool) -> None:
+    engine = sa.create_engine(postgresql)
+    with closing(SqlBackend(postgresql)) as backend, ThreadPoolExecutor(1) as threads, engine.connect() as other:
+        backend.put_many([Put("a", SMALL), Put("b", LARGE)])
+        other.exec_driver_sql("UPDATE dash_statemanager_entries SET etag = 'large', body = NULL WHERE key = 'a'")
+        other.exec_driver_sql("INSERT INTO dash_statemanager_chunks VALUES ('a', 'large', 0, 'x')")
+        if gone:
+            done = threads.submit(backend.put_many, [Put("c", SMALL)], delete=["a"])
+        else:
+            done = threads.submit(backend.put_many, [Put("a", SMALL)])
+        time.sleep(0.3)
+        assert not done.done()
+        other.commit()
+        done.result()
+
+        backend.purge()
+
+        left = other.exec_driver_sql("SELECT DISTINCT key FROM dash_statemanager_chunks").scalars().all()
+        assert left == ["b"]
+    engine.dispose()
 
 
 @pytest.mark.parametrize("number", [1, 39, 40, 41, 200])

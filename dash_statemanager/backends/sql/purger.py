@@ -64,6 +64,8 @@ class Purger:
         if self._files is not None:
             gone += self._purge_broken() + self._files.sweep(self._indexed)
             self._settle()
+        if self._files is None and self._database.small:
+            gently(self._stale_chunks())
         gently(self._reclaim)
         return gone
 
@@ -107,6 +109,23 @@ class Purger:
             self._flush_sometimes()
             since = gone.last or since
             return gone.number
+
+        return step
+
+    def _stale_chunks(self) -> Callable[[], int]:
+        """What removes chunks without an entry, in the order of their keys.
+
+        A small put that waits for a large one does not see its chunks: they come after the statement has begun.
+        """
+        after = ""
+
+        def step() -> int:
+            nonlocal after
+            keys = [key for (key,) in self._database.fetch(self._sql.chunked.run, after=after)]
+            if keys:
+                after = keys[-1]
+                self._database.write(lambda cursor: self._sql.stale_chunks.run(cursor, keys))
+            return len(keys)
 
         return step
 

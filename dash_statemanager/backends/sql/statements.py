@@ -231,6 +231,9 @@ class Statements:
         self.stale_chunks = ByKeys(lambda keys: sa.delete(chunks).where(keys, ~whole), dialect, _k.key)
         self.insert = one(sa.insert(entries), names)
         self.upsert = one(upsert, names)
+        self.chunked = one(
+            sa.select(_k.key).distinct().where(_k.key > sa.bindparam("after")).order_by(_k.key).limit(limit)
+        )
         self.insert_chunk = one(sa.insert(chunks), [column.name for column in _k])
         self.chunk = one(
             sa.select(_k.body).where(
