@@ -45,7 +45,9 @@ logger = logging.getLogger("dash_statemanager")
 LARGE = 64 << 10
 """Payloads of more bytes have a shared body."""
 ATTEMPTS = 20
-UPLOADS = 3
+PAUSE = 0.003
+"""Seconds, times the attempt: others need as long for a transaction."""
+UPLOADS, JOINS = 3, 40
 TOGETHER = 8 << 20
 """Larger bodies are put before the rest, which must not wait for them, and others not for that."""
 GUESSED = 1 << 20
@@ -182,11 +184,11 @@ class SharedBodies(Wrapper):
             except Conflict:
                 is_late = not self._is_as_expected(puts)
                 uploads += any(body.is_new for body in bodies.values())
-                alone = uploads >= UPLOADS or attempt >= ATTEMPTS  # others write and delete the same all the time
+                alone = uploads >= UPLOADS or attempt >= JOINS  # others write and delete the same all the time
                 self._withdraw(bodies.values(), stamp if is_late or alone else None)
                 if is_late:
                     raise
-            time.sleep(random.uniform(0, 0.001 * min(attempt, ATTEMPTS)))
+            time.sleep(random.uniform(0, PAUSE * min(attempt, JOINS)))
         raise AssertionError("unreachable")
 
     def _look_for(self, body: Body) -> None:
