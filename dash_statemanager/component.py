@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .manager import StateManager
 
 DAY = 86400.0
+YEAR = 365 * DAY
 
 
 class ServerStore(dcc.Store):
@@ -88,7 +89,7 @@ class ServerStore(dcc.Store):
             lazy=lazy,
             clientside=clientside,
             passing=not self._shared,
-            note_ttl=HOUR if self._shared else max(HOUR, ttl or DAY),
+            note_ttl=HOUR if self._shared else min(max(HOUR, ttl or DAY), YEAR),
         )
         definitions.define(self._definition)
         if self._shared and data is not None:

@@ -67,6 +67,16 @@ class StoreDefinition:
         """11 characters that stand for the id in keys and tokens."""
         return store_digest(self.id)
 
+    def dump(self) -> bytes:
+        """As JSON, which has no infinity."""
+        return orjson.dumps({**asdict(self), "ttl": None if self.ttl is None else str(self.ttl)})
+
+    @classmethod
+    def load(cls, text: bytes) -> StoreDefinition:
+        """Read back."""
+        told = orjson.loads(text)
+        return cls(**{**told, "ttl": None if told["ttl"] is None else float(told["ttl"])})
+
 
 @dataclass(frozen=True)
 class _Answer:
@@ -254,7 +264,7 @@ class Definitions:
             return _Answer(None, now)
         answer = _Answer(None, now + NO_FOR)
         if entry is not None:
-            definition = StoreDefinition(**orjson.loads(b"".join(map(bytes, entry.payload.parts()))))
+            definition = StoreDefinition.load(b"".join(map(bytes, entry.payload.parts())))
             answer = _Answer(definition, now + definition.note_ttl / 2)
             if definition.passing:
                 backend.touch(key, definition.note_ttl)
@@ -273,7 +283,7 @@ class Definitions:
     @classmethod
     def _note(cls, namespace: str, app: str, definition: StoreDefinition) -> Put:
         key = cls._key(namespace, app, definition.id)
-        return Put(key, BytesPayload(orjson.dumps(asdict(definition))), definition.note_ttl)
+        return Put(key, BytesPayload(definition.dump()), definition.note_ttl)
 
     @staticmethod
     def _key(namespace: str, app: str, store_id: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from dash import Input, Output, html
 
 from dash_statemanager import ServerStore, SessionError, configure, get_store, rotate_session, set_store
 from dash_statemanager.api import definitions, get_state_manager
+from dash_statemanager.definitions import Definitions
 
 from .page import Page
 
@@ -184,3 +187,21 @@ def test_what_a_layout_gives_the_first_visitor_is_nobody_elses_initial_value(scr
     """
     answer = json.loads(script(source))
     assert answer["response"]["out"]["children"] == "None"
+
+
+def test_a_store_for_ever_that_a_visit_makes_is_known_to_other_workers(backend: str) -> None:
+    app = dash.Dash(__name__)
+    app.layout = lambda: [ServerStore(id="for-ever", ttl=math.inf), html.Button(id="go")]
+
+    @app.callback(Output("for-ever", "data"), Input("go", "n_clicks"), prevent_initial_call=True)
+    def write(n: int) -> int:
+        return n
+
+    page = Page(app.server.test_client()).open()
+    other = Definitions(time.time)
+    manager = get_state_manager()
+    found = other.find("/", "for-ever", lambda: manager.backend, manager.settings.namespace)
+    assert found is not None
+    assert found.ttl == math.inf
+    page.change("go", n_clicks=1)
+    assert list(page.get("for-ever")) == ["__store__"]
