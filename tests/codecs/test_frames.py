@@ -29,6 +29,8 @@ from dash_statemanager.backends.base import BytesPayload
 from dash_statemanager.codecs import Codecs
 from dash_statemanager.errors import CodecError
 
+COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
+
 Readings = Callable[..., list[Any]]
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
 ZONES = ["UTC", "Europe/Berlin", ZoneInfo("Asia/Tokyo"), dt.timezone.utc, dt.timezone(dt.timedelta(hours=-3))]
@@ -209,7 +211,11 @@ def test_odd_shapes_come_back(readings: Readings, frame: pd.DataFrame) -> None:
         (tz.tzutc(), dt.timezone.utc),
         (tz.tzoffset("odd", 7200), dt.timezone(dt.timedelta(hours=2))),
         (tz.tzrange("EST", -18_000), dt.timezone(dt.timedelta(hours=-5))),
-        (tz.gettz("Europe/Berlin"), "dateutil/Europe/Berlin"),
+        pytest.param(
+            tz.gettz("Europe/Berlin"),
+            "dateutil/Europe/Berlin",
+            marks=pytest.mark.skipif(not COPY_ON_WRITE, reason="pandas 2 itself fails at named zones of dateutil 4"),
+        ),
     ],
 )
 def test_zones_of_dateutil_come_back_as_what_has_their_offsets(readings: Readings, zone: Any, read: Any) -> None:
@@ -452,9 +458,6 @@ CHANGES = [
     by_arrays,
 ]
 AROUND_PANDAS = (by_numpy, by_arrays)
-
-
-COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
 
 
 @pytest.fixture(params=["snapshot", "bytes"])
