@@ -22,7 +22,7 @@ from .api import (
     update_store,
 )
 from .api import (
-    definitions as _definitions,
+    expect_stores as _expect_stores,
 )
 from .binding.install import install as _install
 from .component import ServerStore as _ServerStore
@@ -104,5 +104,5 @@ def __getattr__(name: str) -> Any:
     """Whoever names `ServerStore` uses it; Dash itself imports this package in every app of the environment."""
     if name != "ServerStore":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _definitions.expect()
+    _expect_stores()
     return _ServerStore

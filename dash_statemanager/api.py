@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -42,8 +43,22 @@ def configure(config_file: str | Path | None = None, **settings: Any) -> StateMa
         if _manager is not None:
             raise ConfigError("the state manager is in use already", "Call configure() earlier, or reset() before it")
         _manager = StateManager(load(config_file, **settings), time.time, definitions, _server_secret)
-        definitions.expect()
+        expect_stores()
         return _manager
+
+
+def expect_stores() -> None:
+    """Notes that the app means to use stores: from now on it has sessions, and pages that know stores."""
+    definitions.expect()
+    load_script()
+
+
+def load_script() -> None:
+    """Makes Dash load the page's script, from the first store on."""
+    package = sys.modules[__package__ or "dash_statemanager"]
+    if not package._js_dist:
+        script = {"relative_package_path": "static/statemanager.js", "namespace": "dash_statemanager"}
+        package._js_dist.append(script)
 
 
 def is_configured() -> bool:

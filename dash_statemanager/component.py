@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dash import dcc
 
-from .api import definitions, get_state_manager
+from .api import definitions, get_state_manager, load_script
 from .binding.names import app_name, store_id
 from .definitions import HOUR, Clientside, ScopeName, StoreDefinition, Types
 from .errors import BackendUnavailable
@@ -177,14 +176,6 @@ class _Minted:
             if self.write is not None:
                 self.write()
                 self.write = None
-
-
-def load_script() -> None:
-    """Makes Dash load the page's script, from the first store on."""
-    package = sys.modules[__package__ or "dash_statemanager"]
-    if not package._js_dist:
-        script = {"relative_package_path": "static/statemanager.js", "namespace": "dash_statemanager"}
-        package._js_dist.append(script)
 
 
 def _check(**choices: tuple[object, Any]) -> None:

@@ -249,7 +249,7 @@ def test_nothing_acknowledged_is_lost_when_writer_and_server_are_killed(start, t
 
 
 def test_a_replica_is_reported(server, backend):
-    backend.put(KEY, SMALL)
+    backend.put(KEY, SMALL, 30)
     server.set_read_only(True)
 
     fails(lambda: backend.put(KEY, SMALL), "read-only replica", BackendReadOnly)
@@ -288,7 +288,7 @@ def test_a_new_primary_at_the_same_address_is_found_though_the_old_one_is_still_
 
 
 def test_a_primary_that_wants_more_replicas_takes_no_writes(server, backend):
-    backend.put(KEY, SMALL)
+    backend.put(KEY, SMALL, 30)
     with server.client() as client:
         client.config_set("min-replicas-to-write", 1)
 
