@@ -163,7 +163,8 @@ class FrameCodec(Codec):
         if told["geometry"] and (told["geometry"][0] is None or told["geometry"][0] in frame.columns):
             frame = _geo(frame, *told["geometry"])
         frame.attrs = told["attrs"]
-        return frame.set_flags(allows_duplicate_labels=not told["unique"]), rows.nbytes + aside.nbytes
+        frame.flags.allows_duplicate_labels = not told["unique"]
+        return frame, rows.nbytes + aside.nbytes
 
 
 def _nbytes(array: Any) -> int:

@@ -27,9 +27,8 @@ from pandas.testing import assert_frame_equal, assert_index_equal
 
 from dash_statemanager.backends.base import BytesPayload
 from dash_statemanager.codecs import Codecs
+from dash_statemanager.codecs.guard import COPY_ON_WRITE
 from dash_statemanager.errors import CodecError
-
-COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
 
 Readings = Callable[..., list[Any]]
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
