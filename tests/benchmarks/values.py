@@ -8,9 +8,11 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-ROOM = 1_000_000
-"""Frames are cut out of columns that are this much longer: each write then has a new frame, at no cost."""
+ROOM = 50_000
+"""Frames are cut out of a column that is this much longer: each write then has a new frame, at no cost.
 
+More of it would make them small parts of something large, which stores copy.
+"""
 
 BYTES_A_ROW = 95
 ONE_COLUMN = "price"
