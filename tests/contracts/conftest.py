@@ -61,7 +61,8 @@ def gcs(folder: Path, clock: Clock) -> Backend:
     from dash_statemanager.backends.gcs import GcsBackend
 
     bucket = "bucket-" + blake2b(str(folder).encode(), digest_size=8).hexdigest()
-    return GcsBackend(bucket, clock, endpoint=gcs_endpoint())
+    patient = 15.0  # twenty threads may keep this server, one process in Python, silent for longer than Google is
+    return GcsBackend(bucket, clock, endpoint=gcs_endpoint(), timeout=patient)
 
 
 def database(url: Callable[[], str]) -> Callable[[Path, Clock], Backend]:
