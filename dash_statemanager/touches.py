@@ -133,7 +133,7 @@ class Toucher:
             logger.warning("values that are used can't be kept from expiring, which is tried again: %s", exc)
 
     def _goes_on(self) -> bool:
-        with self._lock:
+        with self._sending, self._lock:  # what another thread sends may come back
             if not self._noted:
                 self._thread = None
             return bool(self._noted)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,11 @@ class Recorder(Wrapper):
         super().__init__(MemoryBackend(clock))
         self.batches: list[dict[str, float | None]] = []
         self.error: BackendError | None = None
+        self.seconds = 0.0
 
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
         self.batches.append(dict(ttls))
+        time.sleep(self.seconds)
         if self.error:
             raise self.error
         return super().touch_many(ttls)
@@ -196,7 +199,18 @@ def test_while_the_backend_is_away_values_are_served_and_touched_when_it_is_back
         room.toucher.flush()
     assert room.cache.get("s/a/1") is not None
     room.backend.error = None
-    wait_until(lambda: room.backend.get("s/a/1").expires_at == room.clock() + 100, 5)
+    wait_until(lambda: room.backend.get("s/a/1").expires_at == room.clock() + 100, 20)
+
+
+def test_what_a_flush_takes_back_is_touched_though_nothing_is_read_any_more(room: Room) -> None:
+    room.put("s/a/1")
+    room.clock.advance(20)
+    room.backend.error, room.backend.seconds = BackendUnavailable("the line is cut"), 0.1
+    room.read("s/a/1")
+    with pytest.raises(BackendUnavailable):
+        room.toucher.flush()  # before the thread, which has just started, has looked
+    room.backend.error = None
+    wait_until(lambda: room.backend.get("s/a/1").expires_at == room.clock() + 100, 20)
 
 
 def test_a_value_whose_touch_never_arrived_ends_with_its_lifetime(room: Room) -> None:
