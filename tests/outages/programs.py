@@ -13,7 +13,8 @@ from dash_statemanager.config import load
 from dash_statemanager.errors import BackendUnavailable
 from dash_statemanager.manager import StateManager
 
-LEASE = 1.5
+LEASE = 3.0
+"""Seconds; it is renewed, and its store written, often enough that a busy machine keeps it."""
 
 
 def count(manager: StateManager, mine: str, times: str) -> None:
@@ -33,7 +34,7 @@ def hold(manager: StateManager, locks: str) -> None:
                 with manager.locks.lock(f"door-{number}", lease=LEASE, timeout=10):
                     while True:
                         manager.set_store_data(f"store-{number}", ["holder", time.time()])
-                        time.sleep(0.5)
+                        time.sleep(LEASE / 3)
             except (LockLost, BackendUnavailable):
                 lost[number] = 1
 

@@ -19,6 +19,7 @@ from dash_statemanager import ensure_session_context
 from dash_statemanager.config import load
 from dash_statemanager.errors import BackendUnavailable, LockTimeout
 from dash_statemanager.manager import StateManager
+from tests.outages import programs
 from tests.servers import databases, redis
 from tests.servers.base import wait_until
 
@@ -77,7 +78,7 @@ def test_a_holder_that_was_stopped_past_its_lease_writes_nothing_stale(start: St
         assert holder.stdout.readline() == "holding\n"
         stores = [f"store-{number}" for number in range(at_once)]
         wait_until(lambda stores=stores: len(manager.get_stores(stores)) == at_once, 20)
-        time.sleep(random.uniform(0, 0.5))
+        time.sleep(random.uniform(0, programs.LEASE / 3))
         holder.send_signal(signal.SIGSTOP)
         for number in range(at_once):
             take(manager, number, ["next", first], holder)
@@ -97,7 +98,7 @@ def take(manager: StateManager, number: int, value: Any, holder: subprocess.Pope
     """
     while True:
         try:
-            with manager.locks.lock(f"door-{number}", timeout=4):
+            with manager.locks.lock(f"door-{number}", timeout=2 * programs.LEASE):
                 return manager.set_store_data(f"store-{number}", value)
         except (LockTimeout, BackendUnavailable):
             holder.send_signal(signal.SIGCONT)
