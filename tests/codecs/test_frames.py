@@ -144,17 +144,22 @@ def column(number: int, rows: int, first: int, step: int) -> Any:
     return COLUMNS[number](list(range(first, first + rows * step, step)))
 
 
-@st.composite
-def frames(draw: st.DrawFn) -> pd.DataFrame:
-    rows, first, step = draw(st.integers(0, 6)), draw(st.integers(0, 5)), draw(st.integers(1, 3))
-    chosen = draw(st.lists(st.tuples(st.integers(0, len(COLUMNS) - 1), st.sampled_from(LABELS)), max_size=3))
-    frame = pd.DataFrame({place: column(number, rows, first, step) for place, (number, _) in enumerate(chosen)})
-    frame.index = draw(st.sampled_from(MAKE_INDEX))(rows if chosen else 0)
-    frame.columns = draw(st.sampled_from([to_labels, to_levels, to_numbers]))([label for _, label in chosen])
-    for axis in (frame.index, frame.columns):
+def make_frame(
+    rows: int,
+    chosen: list[tuple[int, Any]],
+    places: tuple[int, int],
+    make_index: Callable[[int], Any],
+    make_columns: Callable[[list[Any]], pd.Index],
+    names: tuple[Any, Any],
+    attrs: dict[Any, Any],
+) -> pd.DataFrame:
+    frame = pd.DataFrame({place: column(number, rows, *places) for place, (number, _) in enumerate(chosen)})
+    frame.index = make_index(rows if chosen else 0)
+    frame.columns = make_columns([label for _, label in chosen])
+    for axis, name in zip((frame.index, frame.columns), names, strict=True):
         if not isinstance(axis, pd.MultiIndex):
-            axis.name = draw(NAMES)
-    frame.attrs = draw(ATTRS)
+            axis.name = name
+    frame.attrs = attrs
     return frame
 
 
@@ -170,7 +175,19 @@ def to_numbers(labels: list[Any]) -> pd.Index:
     return pd.RangeIndex(len(labels))
 
 
-@given(frame=frames())
+frames = st.builds(
+    make_frame,
+    rows=st.integers(0, 6),
+    chosen=st.lists(st.tuples(st.integers(0, len(COLUMNS) - 1), st.sampled_from(LABELS)), max_size=3),
+    places=st.tuples(st.integers(0, 5), st.integers(1, 3)),
+    make_index=st.sampled_from(MAKE_INDEX),
+    make_columns=st.sampled_from([to_labels, to_levels, to_numbers]),
+    names=st.tuples(NAMES, NAMES),
+    attrs=ATTRS,
+)
+
+
+@given(frame=frames)
 def test_no_frame_comes_back_unequal(readings: Readings, frame: pd.DataFrame) -> None:
     _, reading, _ = readings(frame)
     assert_same_frame(reading, frame)

@@ -30,7 +30,7 @@ def read(codecs: Codecs, payload: Any, part: Part) -> Any:
 
 
 @FEW
-@given(frame=frames(), offset=st.integers(0, 4), limit=st.none() | st.integers(0, 4), data=st.data())
+@given(frame=frames, offset=st.integers(0, 4), limit=st.none() | st.integers(0, 4), data=st.data())
 def test_a_part_is_as_in_the_whole_frame(
     codecs: Codecs, as_bytes: AsBytes, frame: pd.DataFrame, offset: int, limit: int | None, data: st.DataObject
 ) -> None:

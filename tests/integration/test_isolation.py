@@ -41,9 +41,9 @@ Many = Callable[[int], int]
 # -- fifty users at once
 
 
-def shared_app() -> dash.Dash:
+def shared_app(**settings: Any) -> dash.Dash:
     """Each operation answers with everything that it was given, so that a foreign value can't hide."""
-    app = dash.Dash(__name__)
+    app = dash.Dash(__name__, **settings)
     app.layout = [
         *(ServerStore(id=name) for name in ("a", "b", "own")),
         html.Button(id="do"),
@@ -124,10 +124,10 @@ WEIGHTS = {"write": 20, "frame": 10, "change": 10, "patch": 15, "set": 15, "dele
 
 
 def test_fifty_users_at_once_never_see_each_others_values(backend: str, many: Many) -> None:
-    app = shared_app()
+    apps = shared_app(use_async=False), shared_app(use_async=True)  # a callback of the other has a thread of its own
     count = many(OPERATIONS) // 2 // USERS  # half on each backend
     with ThreadPoolExecutor(USERS) as threads:
-        done = list(threads.map(lambda number: live(app, f"user-{number:02}", count), range(USERS)))
+        done = list(threads.map(lambda number: live(apps[number % 2], f"user-{number:02}", count), range(USERS)))
     assert sum(done) == count * USERS
     assert get_state_manager().counters["refused"] == 0
 
