@@ -178,13 +178,13 @@ def test_a_connection_that_opens_waits_for_who_locks_everything(url, tmp_path):
     engine.dispose()
 
 
-def test_a_database_that_was_removed_while_in_use(backend, url, tmp_path):
+def test_a_database_that_lost_its_tables_while_in_use(backend, url, tmp_path):
     backend.put("a", SMALL)
     with sqlite3.connect(tmp_path / "state.db") as other:
         other.execute("DROP TABLE dash_statemanager_entries")
     other.close()
 
-    with pytest.raises(BackendUnavailable, match=r"removed or replaced while in use\. Restart the server"):
+    with pytest.raises(BackendUnavailable, match=r"lost its tables while in use\. Restart the server"):
         backend.get("a")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import threading
 import time
@@ -19,6 +20,8 @@ from .small import SmallChanges
 from .statements import Statements, entries
 
 __all__ = ["Database"]
+
+log = logging.getLogger("dash_statemanager")
 
 PING = 1.5
 REPEATS = 10
@@ -59,11 +62,7 @@ class Database:
     def open(self) -> None:
         """Connects if that was not done yet, and sees that the place is ours."""
         if self._engine is None:
-            try:
-                with gate:
-                    self._open(self._patience())
-            except self._failures as exc:
-                raise self._translated(exc) from exc
+            self._repeat(_Attempt(safe=True), lambda connection: None)
 
     def read(self, work: Callable[[Any], T]) -> T:
         """What `work` makes of a cursor without a transaction: each statement sees the newest committed state.
@@ -111,8 +110,7 @@ class Database:
         with self._opening:
             engine, self._engine = self._engine, None
         if engine is not None:
-            sa.event.listen(engine, "checkin", _close_at_last)
-            engine.dispose()
+            _dispose(engine)
 
     def _commit(self, work: Callable[[Any], T], connection: Any, attempt: _Attempt) -> T:
         cursor = self.dialect.begin(connection)
@@ -139,11 +137,15 @@ class Database:
             raise self.dialect.crowded()
         try:
             with gate:
-                connection = (self._engine or self._open(deadline)).raw_connection()
+                engine = self._engine
+                if engine is None or self.dialect.is_gone():
+                    engine = self._open(deadline)
+                connection = engine.raw_connection()
                 try:
                     return work(connection)
                 except BaseException as exc:
                     attempt.lost = not self._cleaned(connection, exc)
+                    attempt.moved = engine is not self._engine or self.dialect.is_gone()
                     raise
                 finally:
                     connection.close()
@@ -172,6 +174,10 @@ class Database:
         if not self._opening.acquire(timeout=max(0, deadline - time.monotonic())):
             raise self.dialect.crowded()
         try:
+            if self._engine is not None and self.dialect.is_gone():
+                log.warning("%s was removed or replaced: what is there now is used", self.dialect.location)
+                _dispose(self._engine)
+                self._engine = None
             if self._engine is None:
                 engine = self.dialect.create_engine()
                 try:
@@ -190,8 +196,13 @@ class Database:
         return self.dialect.translate(exc)
 
 
+def _dispose(engine: sa.Engine) -> None:
+    """Closes the connections that no thread is using, and the others when they come back: no pool keeps them."""
+    sa.event.listen(engine, "checkin", _close_at_last)
+    engine.dispose()
+
+
 def _close_at_last(connection: Any, record: Any) -> None:
-    """Of an engine that was closed no pool keeps what comes back."""
     if connection is not None:
         record.invalidate()
 
@@ -203,11 +214,12 @@ class _Attempt:
         writing: Whether it changes anything.
         lost: The connection broke.
         committing: It did so after the commit was sent.
+        moved: What it used is no longer what others use.
     """
 
     def __init__(self, *, safe: bool, writing: bool = False) -> None:
         self.writing = writing
-        self.lost = self.committing = False
+        self.lost = self.committing = self.moved = False
         self._safe = safe
         self._failures = 0
 
@@ -216,7 +228,7 @@ class _Attempt:
         if self.lost:
             again = self._failures == 1 and (self._safe or not self.committing) and not dialect.is_silence(exc)
         else:
-            again = self._failures <= REPEATS and dialect.is_repeatable(exc)
+            again = self._failures <= REPEATS and (self.moved or dialect.is_repeatable(exc))
             time.sleep(random.uniform(0, PAUSE * self._failures) if again else 0)
-        self.lost = self.committing = False
+        self.lost = self.committing = self.moved = False
         return again

@@ -81,6 +81,10 @@ class Dialect(ABC):
             BackendFormatError: The database is another program's, or of a newer version.
         """
 
+    def is_gone(self) -> bool:
+        """Whether what was prepared is no longer where others look for it; asked before each use, so it is quick."""
+        return False
+
     @abstractmethod
     def upsert(self, table: sa.Table, values: Values = replaced) -> sa.Insert:
         """An insert of one row that changes the row with the same primary key, if there is one.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sqlite3
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from ...errors import BackendError, BackendFormatError, BackendFull, BackendUnavailable, ConfigError
+from . import place
 from .dialect import Dialect, Limits
 from .files import FileStore
 from .statements import SCHEMA_VERSION, Values, entries, metadata, replaced, schema
@@ -48,6 +48,7 @@ class SqliteDialect(Dialect):
         self.timeout = float(str(url.query.get("timeout", self.timeout)))
         self.files = FileStore(self.path.with_name(self.path.name + "-files"))
         self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._file: place.Identity | None = None
 
     @property
     def location(self) -> str:
@@ -57,13 +58,13 @@ class SqliteDialect(Dialect):
     def create_engine(self) -> sa.Engine:
         """A pool of connections without a limit: whoever waits, waits for the write lock."""
         engine = sa.create_engine(
-            self.url.set(database=str(self.path), query={}),
+            self.url.set(query={}),
+            creator=self._connect,
             poolclass=sa.QueuePool,
             pool_size=IDLE_CONNECTIONS,
             max_overflow=-1,
             pool_use_lifo=True,
             pool_reset_on_return=None,
-            connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 0},
         )
         sa.event.listen(engine, "connect", self._set_up)
         sa.event.listen(engine, "connect", lambda _, record: self._opened.add(record))
@@ -80,10 +81,14 @@ class SqliteDialect(Dialect):
 
     def prepare(self, engine: sa.Engine, deadline: float) -> None:
         """Creates file and tables, or checks that those that are there are ours."""
-        self._create_file()
+        self._find_file()
         while not self._prepared(engine, deadline):
             time.sleep(0.01)
         sa.event.listen(engine, "connect", self._wait, insert=True)
+
+    def is_gone(self) -> bool:
+        """Whether the file was removed or replaced: the system keeps it for who has it open, and for nobody else."""
+        return place.identify(self.path) != self._file
 
     def upsert(self, table: sa.Table, values: Values = replaced) -> sa.Insert:
         """INSERT ... ON CONFLICT DO UPDATE."""
@@ -129,13 +134,17 @@ class SqliteDialect(Dialect):
                 return meaning(self.path)
         return super().translate(exc)
 
-    def _create_file(self) -> None:
-        """Makes the file readable by its owner only; SQLite gives its other files the same mode."""
-        with contextlib.suppress(OSError):  # SQLite's own attempt tells what is wrong
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+    def _find_file(self) -> None:
+        try:
+            self._file = place.create(self.path)
+        except OSError:  # SQLite's own attempt tells what is wrong
+            self._file = place.identify(self.path)
 
     def _prepared(self, engine: sa.Engine, deadline: float) -> bool:
-        """False where others were at it: neither opening nor the switch to WAL waits for them by itself."""
+        """False where others were at it: neither opening nor the switch to WAL waits for them by itself.
+
+        Or where somebody removed the file meanwhile.
+        """
         try:
             with engine.connect() as connection:
                 _limit_wait(connection.connection, deadline - time.monotonic())
@@ -143,8 +152,11 @@ class SqliteDialect(Dialect):
                     _create(connection, self.path)
                 _limit_wait(connection.connection, self.timeout)
         except sa.exc.OperationalError as exc:
-            if "locked" not in str(exc) or time.monotonic() > deadline:
+            if time.monotonic() > deadline or not ("locked" in str(exc) or self.is_gone()):
                 raise
+            if self.is_gone():
+                engine.dispose()
+                self._find_file()
             return False
         return True
 
@@ -152,10 +164,18 @@ class SqliteDialect(Dialect):
         """Before all else: who closes last locks out those who open, for a moment."""
         _limit_wait(connection, self.timeout)
 
+    def _connect(self) -> sqlite3.Connection:
+        """Without making the file, which takes more care where one was removed."""
+        where = f"{self.path.as_uri()}?mode=rw"
+        return sqlite3.connect(where, 0, uri=True, isolation_level=None, check_same_thread=False)
+
     def _set_up(self, connection: Any, _: Any) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
+        cursor.execute("PRAGMA schema_version").fetchone()
+        if self.is_gone():  # the log, which is opened when first something is read, may be that of the new file
+            raise sqlite3.OperationalError(f"{self.path} was replaced")
         cursor.close()
 
 
@@ -229,7 +249,7 @@ def _failed_disk(path: Path) -> BackendError:
 
 
 def _removed(path: Path) -> BackendError:
-    return BackendUnavailable(f"{path} was removed or replaced while in use", "Restart the server")
+    return BackendUnavailable(f"{path} lost its tables while in use", "Restart the server")
 
 
 def _is_missing(folder: Path) -> bool:
