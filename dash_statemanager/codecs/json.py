@@ -68,7 +68,7 @@ def plain_dumps(value: Any, plain: Callable[[Any], Any]) -> Text:
 
 
 def fitted(text: bytes) -> bytes:
-    """A copy as large as the text: orjson 3.13 leaves the whole buffer to it, 4 kB for 3 bytes, 16 MB for 0.6."""
+    """A copy as large as the text: orjson may leave the whole buffer to it, 4 kB for 3 bytes, 16 MB for 0.6."""
     return bytes(memoryview(text))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import datetime as dt
 import enum
@@ -225,6 +226,35 @@ def test_deep_nesting_comes_back(readings: Readings) -> None:
     for _ in range(300):
         value = {"a": [value]} if isinstance(value, list) else [value]
     assert readings(value) == [judge(value)] * 3
+
+
+WRAPS = [lambda value: (value,), lambda value: [value], lambda value: {"a": value}]
+
+
+@pytest.mark.parametrize("wrap", WRAPS, ids=["tuples", "lists", "dicts"])
+@pytest.mark.parametrize("types", ["json", "python"])
+@pytest.mark.parametrize("depth", [5000, 100_000])
+def test_what_is_nested_too_deeply_is_an_error(
+    codecs: Codecs, wrap: Callable[[Any], Any], types: str, depth: int
+) -> None:
+    with pytest.raises(CodecError, match="nested too deeply"):
+        codecs.freeze(nested(wrap, depth), types)
+
+
+@pytest.mark.parametrize("wrap", WRAPS, ids=["tuples", "lists", "dicts"])
+def test_what_is_nested_deeply_and_accepted_comes_back(readings: Readings, wrap: Callable[[Any], Any]) -> None:
+    for depth in range(100, 700, 75):
+        value = nested(wrap, depth)
+        with contextlib.suppress(CodecError):  # how deep Python's own json goes depends on who calls it
+            assert [repr(reading) for reading in readings(value)] == [repr(judge(value))] * 3
+    assert len(readings(nested(wrap, 300))) == 3
+
+
+def nested(wrap: Callable[[Any], Any], depth: int) -> Any:
+    value: Any = 1.5
+    for _ in range(depth):
+        value = wrap(value)
+    return value
 
 
 @pytest.mark.parametrize(
