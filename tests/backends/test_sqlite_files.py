@@ -176,6 +176,16 @@ def test_a_database_is_the_same_through_a_symbolic_link(backend, tmp_path):
     other.close()
 
 
+def test_a_name_may_have_any_characters(tmp_path):
+    path = tmp_path / "ä #1 & c=d; 'e'.db"
+    backend = SqlBackend(f"sqlite:///{path}")
+    backend.put("a", BytesPayload(b"value"))
+    backend.close()
+
+    assert path.stat().st_size > 0
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
 def test_without_descriptors_for_a_map_the_file_is_read(run, url):
     code = """
 import resource

@@ -17,20 +17,19 @@ except ImportError:  # Windows, where nobody removes a file that is open
 __all__ = ["Identity", "create", "identify"]
 
 BESIDE = ("-wal", "-shm", "-journal")
-
-
 Identity = tuple[int, int]
 
 
 def identify(path: Path) -> Identity | None:
     """What tells the file from another that takes its place; None where there is none, or nobody may know."""
     try:
-        return _identity(os.stat(path))
+        found = os.stat(path)
     except OSError:
         return None
+    return found.st_dev, found.st_ino
 
 
-def create(path: Path) -> Identity:
+def create(path: Path) -> None:
     """Makes the file readable by its owner only, unless it is there; SQLite gives its other files the same mode.
 
     What one that was removed left beside it goes first: the new one would share it with those who still use the old.
@@ -40,24 +39,16 @@ def create(path: Path) -> Identity:
             if _is_left_over(path):
                 for name in BESIDE:
                     path.with_name(path.name + name).unlink(missing_ok=True)
-                return _make(path)
-    return _make(path)
+                _make(path)
+    _make(path)
 
 
 def _is_left_over(path: Path) -> bool:
     return not path.exists() and any(path.with_name(path.name + name).exists() for name in BESIDE)
 
 
-def _make(path: Path) -> Identity:
-    fd = private(str(path), os.O_RDWR | os.O_CREAT)
-    try:
-        return _identity(os.fstat(fd))
-    finally:
-        os.close(fd)
-
-
-def _identity(found: os.stat_result) -> Identity:
-    return found.st_dev, found.st_ino
+def _make(path: Path) -> None:
+    os.close(private(str(path), os.O_RDWR | os.O_CREAT))
 
 
 @contextlib.contextmanager

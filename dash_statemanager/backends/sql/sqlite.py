@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -135,10 +136,9 @@ class SqliteDialect(Dialect):
         return super().translate(exc)
 
     def _find_file(self) -> None:
-        try:
-            self._file = place.create(self.path)
-        except OSError:  # SQLite's own attempt tells what is wrong
-            self._file = place.identify(self.path)
+        with contextlib.suppress(OSError):  # SQLite's own attempt tells what is wrong
+            place.create(self.path)
+        self._file = place.identify(self.path)
 
     def _prepared(self, engine: sa.Engine, deadline: float) -> bool:
         """False where others were at it: neither opening nor the switch to WAL waits for them by itself.
@@ -167,7 +167,7 @@ class SqliteDialect(Dialect):
     def _connect(self) -> sqlite3.Connection:
         """Without making the file, which takes more care where one was removed."""
         where = f"{self.path.as_uri()}?mode=rw"
-        return sqlite3.connect(where, 0, uri=True, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(where, timeout=0, uri=True, isolation_level=None, check_same_thread=False)
 
     def _set_up(self, connection: Any, _: Any) -> None:
         cursor = connection.cursor()
