@@ -51,11 +51,13 @@ class Recorder(Wrapper):
         self.seconds = 0.0
 
     def touch_many(self, ttls: Mapping[str, float | None]) -> set[str]:
-        self.batches.append(dict(ttls))
         time.sleep(self.seconds)
-        if self.error:
-            raise self.error
-        return super().touch_many(ttls)
+        try:
+            if self.error:
+                raise self.error
+            return super().touch_many(ttls)
+        finally:
+            self.batches.append(dict(ttls))
 
 
 class Room:

@@ -124,6 +124,7 @@ class Database:
             try:
                 return self._use(attempt, work, deadline or self._patience())
             except self._failures as exc:
+                attempt.moved = attempt.engine is not self._engine or self.dialect.is_gone()
                 if not attempt.may_repeat(exc, self.dialect):
                     raise self._translated(exc) from exc
 
@@ -137,15 +138,14 @@ class Database:
             raise self.dialect.crowded()
         try:
             with gate:
-                engine = self._engine
+                attempt.engine = engine = self._engine
                 if engine is None or self.dialect.is_gone():
-                    engine = self._open(deadline)
+                    attempt.engine = engine = self._open(deadline)
                 connection = engine.raw_connection()
                 try:
                     return work(connection)
                 except BaseException as exc:
                     attempt.lost = not self._cleaned(connection, exc)
-                    attempt.moved = engine is not self._engine or self.dialect.is_gone()
                     raise
                 finally:
                     connection.close()
@@ -214,11 +214,13 @@ class _Attempt:
         writing: Whether it changes anything.
         lost: The connection broke.
         committing: It did so after the commit was sent.
-        moved: What it used is no longer what others use.
+        engine: Whose connection it used.
+        moved: Others use another by now.
     """
 
     def __init__(self, *, safe: bool, writing: bool = False) -> None:
         self.writing = writing
+        self.engine: sa.Engine | None = None
         self.lost = self.committing = self.moved = False
         self._safe = safe
         self._failures = 0

@@ -175,7 +175,7 @@ class SqliteDialect(Dialect):
         cursor.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
         cursor.execute("PRAGMA schema_version").fetchone()
         if self.is_gone():  # the log, which is opened when first something is read, may be that of the new file
-            raise sqlite3.OperationalError(f"{self.path} was replaced")
+            raise sqlite3.OperationalError("replaced")
         cursor.close()
 
 
@@ -248,6 +248,10 @@ def _failed_disk(path: Path) -> BackendError:
     return BackendUnavailable(f"{path} can't be read or written: disk I/O error", "Check the disk and its messages")
 
 
+def _replaced(path: Path) -> BackendError:
+    return BackendUnavailable(f"{path} is removed or replaced again and again", "See who does that")
+
+
 def _removed(path: Path) -> BackendError:
     return BackendUnavailable(f"{path} lost its tables while in use", "Restart the server")
 
@@ -277,6 +281,7 @@ _MEANINGS: dict[str, Callable[[Path], BackendError]] = {
     "unable to open": _cannot_open,
     "readonly": _read_only,
     "disk i/o error": _failed_disk,
+    "replaced": _replaced,
     "no such table": _removed,
 }
 assert sqlite3.sqlite_version_info >= (3, 24), "upserts"
